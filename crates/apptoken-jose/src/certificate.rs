@@ -1,0 +1,188 @@
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use rustls_pki_types::pem::{PemObject, SectionKind};
+use der::Decode;
+
+use crate::key::RSA_ENCRYPTION;
+use crate::{KeyError, PublicKey, base64url};
+
+/// An X.509 certificate. What identifies it, its thumbprints, are hashes of the DER bytes and need no parsing; a
+/// certificate too odd for the parser therefore still works, without its dates and its key.
+#[derive(Clone)]
+pub struct Certificate(Arc<Inner>);
+
+struct Inner {
+    der: Vec<u8>,
+    facts: Option<Facts>,
+}
+
+/// What the parser could read.
+struct Facts {
+    subject: String,
+    issuer: String,
+    not_before: i64,
+    not_after: i64,
+    key: Result<PublicKey, KeyError>,
+}
+
+impl Certificate {
+    /// One DER certificate.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] when the bytes are not one DER sequence, whole and nothing else.
+    pub fn from_der(der: impl Into<Vec<u8>>) -> Result<Self, KeyError> {
+        let der = der.into();
+        der::AnyRef::from_der(&der).map_err(|_| KeyError::Malformed("X.509 certificate"))?;
+        let facts = x509_cert::Certificate::from_der(&der).ok().map(|parsed| Facts::of(&parsed));
+        Ok(Self(Arc::new(Inner { der, facts })))
+    }
+
+    /// All `CERTIFICATE` blocks of a PEM text in their order (leaf first, by custom); other blocks are passed over.
+    ///
+    /// # Errors
+    /// [`KeyError::NoCertificate`] or [`KeyError::Malformed`].
+    pub fn from_pem(pem: &[u8]) -> Result<Vec<Self>, KeyError> {
+        let mut chain = Vec::new();
+        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
+            let (kind, der) = section.map_err(|_| KeyError::Malformed("PEM text"))?;
+            if kind == SectionKind::Certificate {
+                chain.push(Self::from_der(der)?);
+            }
+        }
+        if chain.is_empty() { Err(KeyError::NoCertificate) } else { Ok(chain) }
+    }
+
+    /// The certificate as it is signed.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
+    }
+
+    /// One `CERTIFICATE` block, lines of 64 (RFC 7468).
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let base64 = base64::engine::general_purpose::STANDARD.encode(self.der());
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        for line in base64.as_bytes().chunks(64) {
+            pem.extend(line.iter().map(|&byte| char::from(byte)));
+            pem.push('\n');
+        }
+        pem + "-----END CERTIFICATE-----\n"
+    }
+
+    /// SHA-1 of the DER: the thumbprint that portals and certificate stores show.
+    #[must_use]
+    pub fn thumbprint_sha1(&self) -> [u8; 20] {
+        hash(&digest::SHA1_FOR_LEGACY_USE_ONLY, self.der())
+    }
+
+    /// SHA-256 of the DER.
+    #[must_use]
+    pub fn thumbprint_sha256(&self) -> [u8; 32] {
+        hash(&digest::SHA256, self.der())
+    }
+
+    /// SHA-1 in upper-case hex, 40 characters.
+    #[must_use]
+    pub fn thumbprint_hex(&self) -> String {
+        self.thumbprint_sha1().iter().map(|byte| format!("{byte:02X}")).collect()
+    }
+
+    /// The JOSE header `x5t` (RFC 7515 §4.1.7).
+    #[must_use]
+    pub fn x5t(&self) -> String {
+        base64url::encode(&self.thumbprint_sha1())
+    }
+
+    /// The JOSE header `x5t#S256` (RFC 7515 §4.1.8).
+    #[must_use]
+    pub fn x5t_s256(&self) -> String {
+        base64url::encode(&self.thumbprint_sha256())
+    }
+
+    /// Standard base64 of the DER, one element of `x5c` (RFC 7515 §4.1.6).
+    #[must_use]
+    pub fn x5c(&self) -> String {
+        base64::engine::general_purpose::STANDARD.encode(self.der())
+    }
+
+    /// The subject's distinguished name (RFC 4514); empty when the parser could not read it.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.0.facts.as_ref().map_or("", |facts| &facts.subject)
+    }
+
+    /// The issuer's distinguished name (RFC 4514); empty when the parser could not read it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.facts.as_ref().map_or("", |facts| &facts.issuer)
+    }
+
+    /// Valid from, Unix seconds; the distant past when the parser could not read it.
+    #[must_use]
+    pub fn not_before(&self) -> i64 {
+        self.0.facts.as_ref().map_or(i64::MIN, |facts| facts.not_before)
+    }
+
+    /// Valid until, Unix seconds; the distant future when the parser could not read it.
+    #[must_use]
+    pub fn not_after(&self) -> i64 {
+        self.0.facts.as_ref().map_or(i64::MAX, |facts| facts.not_after)
+    }
+
+    /// The subject's RSA key.
+    ///
+    /// # Errors
+    /// [`KeyError::NotRsa`], [`KeyError::TooSmall`], or [`KeyError::Malformed`].
+    pub fn public_key(&self) -> Result<PublicKey, KeyError> {
+        match &self.0.facts {
+            Some(facts) => facts.key.clone(),
+            None => Err(KeyError::Malformed("X.509 certificate")),
+        }
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der() == other.der()
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("subject", &self.subject())
+            .field("thumbprint", &self.thumbprint_hex())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Facts {
+    fn of(certificate: &x509_cert::Certificate) -> Self {
+        let tbs = certificate.tbs_certificate();
+        let seconds = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+        let spki = tbs.subject_public_key_info();
+        let key = if spki.algorithm.oid == RSA_ENCRYPTION {
+            PublicKey::from_pkcs1_der(spki.subject_public_key.raw_bytes())
+        } else {
+            Err(KeyError::NotRsa)
+        };
+        Self {
+            subject: tbs.subject().to_string(),
+            issuer: tbs.issuer().to_string(),
+            not_before: seconds(tbs.validity().not_before),
+            not_after: seconds(tbs.validity().not_after),
+            key,
+        }
+    }
+}
+
+fn hash<const N: usize>(algorithm: &'static digest::Algorithm, bytes: &[u8]) -> [u8; N] {
+    let digest = digest::digest(algorithm, bytes);
+    std::array::from_fn(|i| digest.as_ref()[i])
+}

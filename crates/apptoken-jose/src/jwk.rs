@@ -1,0 +1,80 @@
+//! JSON Web Keys (RFC 7517) in the shape of Entra's `discovery/keys` documents.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Certificate, KeyError, PublicKey, base64url};
+
+/// One RSA key. Entra writes `kty`, `use`, `kid`, `x5t`, `n`, `e`, `x5c` and `issuer`, and no `alg`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Jwk {
+    /// Key type, `RSA`.
+    pub kty: String,
+    /// What it is for: `sig`.
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    pub use_: Option<String>,
+    /// The key's name in token headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// SHA-1 thumbprint of the certificate, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x5t: Option<String>,
+    /// Modulus, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// Exponent, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
+    /// The certificate, standard base64 of the DER.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub x5c: Vec<String>,
+    /// Whose tokens this key may sign; `{tenantid}` stands for any tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The cloud, for example `microsoftonline.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_instance_name: Option<String>,
+}
+
+impl Jwk {
+    /// The key of `certificate` as Entra publishes its signing keys: `kid` is the SHA-1 thumbprint.
+    ///
+    /// # Errors
+    /// When the certificate's key is not RSA.
+    pub fn from_certificate(certificate: &Certificate) -> Result<Self, KeyError> {
+        let key = certificate.public_key()?;
+        Ok(Self {
+            kty: "RSA".into(),
+            use_: Some("sig".into()),
+            kid: Some(certificate.x5t()),
+            x5t: Some(certificate.x5t()),
+            n: Some(base64url::encode(key.n())),
+            e: Some(base64url::encode(key.e())),
+            x5c: vec![certificate.x5c()],
+            issuer: None,
+            cloud_instance_name: None,
+        })
+    }
+
+    /// The key, ready to verify with.
+    ///
+    /// # Errors
+    /// [`KeyError::NotRsa`], [`KeyError::TooSmall`], or [`KeyError::Malformed`].
+    pub fn public_key(&self) -> Result<PublicKey, KeyError> {
+        if self.kty != "RSA" {
+            return Err(KeyError::NotRsa);
+        }
+        let part = |text: &Option<String>| {
+            let text = text.as_deref().ok_or(KeyError::Malformed("JWK"))?;
+            base64url::decode_lenient(text).map_err(|_| KeyError::Malformed("JWK"))
+        };
+        PublicKey::from_components(&part(&self.n)?, &part(&self.e)?)
+    }
+}
+
+/// A JWK set (RFC 7517 §5). Keys of other kinds are kept; [`Jwk::public_key`] refuses them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JwkSet {
+    /// The keys, several at a time while one is being rotated out.
+    pub keys: Vec<Jwk>,
+}
