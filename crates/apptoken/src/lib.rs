@@ -1,1 +1,53 @@
-//! apptoken
+//! App-only access tokens from Microsoft Entra ID, for programs that run with no user.
+//!
+//! A daemon proves who it is with a client secret, a certificate or a federated assertion, gets a token by the OAuth 2.0
+//! client-credentials grant for the scope `<resource>/.default`, and keeps it:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), apptoken::Error> {
+//! use apptoken::{Certificate, ConfidentialClient, SecretString};
+//!
+//! let password = SecretString::from(std::env::var("PFX_PASSWORD").unwrap_or_default());
+//! let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
+//!     .tenant("contoso.onmicrosoft.com")
+//!     .certificate(Certificate::from_pfx_file("daemon.pfx", &password)?)
+//!     .build()?;
+//!
+//! let token = client.acquire_token_for_client(["https://graph.microsoft.com/.default"]).await?;
+//! let header = token.authorization_header();                       // `Bearer …`, marked sensitive
+//!
+//! let graph = client.token_source("https://graph.microsoft.com/.default")?;   // one scope, the fastest way
+//! let again = graph.token().await?;                                // nanoseconds
+//! # let _ = (header, again); Ok(()) }
+//! ```
+//!
+//! What a caller is promised:
+//! * a token that is valid for at least five minutes; or, while the authority cannot give a new one, the one in hand
+//!   as long as it is valid; or an [`Error`] that says what to do;
+//! * one request, however many callers wait for the same token;
+//! * a refresh behind the caller's back when the authority suggests one, or half-way through a long life;
+//! * no secret, token or assertion in any log, `Debug` or error.
+//!
+//! Requests go through [`http::Transport`], time comes from [`clock::Clock`]; both can be replaced.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod acquire;
+pub mod advice;
+mod authority;
+mod cache;
+mod client;
+pub mod clock;
+mod credential;
+mod error;
+pub mod http;
+mod scope;
+mod token;
+mod token_endpoint;
+
+pub use client::{Acquire, AcquireTokenForClient, ConfidentialClient, ConfidentialClientBuilder, TokenSource};
+pub use credential::{AssertionRequest, AssertionSource, Certificate};
+pub use error::{Denied, Error, ErrorKind};
+pub use scope::IntoScopes;
+pub use secrecy::{ExposeSecret, SecretString};
+pub use token::{AccessToken, AcquiredFrom, Metadata, RefreshReason};

@@ -1,0 +1,153 @@
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use papaya::{Equivalent, HashMap};
+
+use super::Slot;
+use crate::clock::Moment;
+
+/// The slots of one client by tenant and scope. Looking one up takes no lock and allocates nothing.
+pub(crate) struct Memory {
+    slots: HashMap<Key, Arc<Slot>, RandomState>,
+    max_entries: usize,
+}
+
+/// What tells one token from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyRef<'a> {
+    pub(crate) tenant: &'a str,
+    pub(crate) scope: &'a str,
+}
+
+struct Key {
+    tenant: Box<str>,
+    scope: Box<str>,
+}
+
+impl Memory {
+    pub(crate) fn new(max_entries: usize) -> Self {
+        Self { slots: HashMap::builder().hasher(RandomState::default()).build(), max_entries: max_entries.max(1) }
+    }
+
+    /// The slot of a key that was asked for before.
+    pub(crate) fn get(&self, key: KeyRef<'_>) -> Option<Arc<Slot>> {
+        self.slots.pin().get(&key).cloned()
+    }
+
+    /// Does `look` with the slot of a key that was asked for before, without counting a reference to it.
+    pub(crate) fn with<T>(&self, key: KeyRef<'_>, look: impl FnOnce(&Slot) -> Option<T>) -> Option<T> {
+        self.slots.pin().get(&key).and_then(|slot| look(slot))
+    }
+
+    /// The slot of `key`, a new and empty one the first time.
+    pub(crate) fn slot(&self, key: KeyRef<'_>, now: Moment) -> Arc<Slot> {
+        if let Some(slot) = self.get(key) {
+            return slot;
+        }
+        if self.slots.len() >= self.max_entries {
+            self.make_room(now);
+        }
+        let owned = Key { tenant: key.tenant.into(), scope: key.scope.into() };
+        self.slots.pin().get_or_insert_with(owned, Arc::default).clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Drops the expired slots that nobody holds; when that is not enough, the sixteenth of the others that was filled
+    /// longest ago. One pass over the map for each sixteenth of it that is inserted.
+    fn make_room(&self, now: Moment) {
+        let slots = self.slots.pin();
+        // one count is the map's own: more means a TokenSource, or a request in flight
+        let idle = |slot: &Arc<Slot>| Arc::strong_count(slot) == 1;
+        slots.retain(|_, slot| !idle(slot) || slot.expires_at().is_some_and(|end| now < end));
+        if slots.len() < self.max_entries {
+            return;
+        }
+        let mut ages = slots.values().filter(|slot| idle(slot)).filter_map(|slot| slot.filled_at()).collect::<Vec<_>>();
+        let some = (self.max_entries / 16).min(ages.len().saturating_sub(1));
+        if ages.is_empty() {
+            return;
+        }
+        let (_, &mut oldest, _) = ages.select_nth_unstable(some);
+        slots.retain(|_, slot| !idle(slot) || slot.filled_at().is_some_and(|filled| oldest < filled));
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("entries", &self.len()).field("max_entries", &self.max_entries).finish()
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tenant.hash(state);
+        self.scope.hash(state);
+    }
+}
+
+impl Key {
+    fn borrowed(&self) -> KeyRef<'_> {
+        KeyRef { tenant: &self.tenant, scope: &self.scope }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrowed().hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.borrowed() == other.borrowed()
+    }
+}
+
+impl Eq for Key {}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self == key.borrowed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scope: &str) -> KeyRef<'_> {
+        KeyRef { tenant: "contoso.com", scope }
+    }
+
+    #[test]
+    fn tenants_and_scopes_do_not_share() {
+        let memory = Memory::new(10);
+        let now = Moment::from_millis(0);
+        let one = memory.slot(key("a"), now);
+        assert!(Arc::ptr_eq(&one, &memory.slot(key("a"), now)));
+        assert!(!Arc::ptr_eq(&one, &memory.slot(key("b"), now)));
+        assert!(!Arc::ptr_eq(&one, &memory.slot(KeyRef { tenant: "fabrikam.com", scope: "a" }, now)));
+        // the same characters, cut elsewhere
+        assert!(!Arc::ptr_eq(
+            &memory.slot(KeyRef { tenant: "ab", scope: "c" }, now),
+            &memory.slot(KeyRef { tenant: "a", scope: "bc" }, now)
+        ));
+    }
+
+    #[test]
+    fn the_bound_holds_and_slots_in_use_stay() {
+        let memory = Memory::new(32);
+        let now = Moment::from_millis(0);
+        let held = memory.slot(key("held"), now);
+        for i in 0..1000 {
+            memory.slot(key(&format!("scope {i}")), now);
+            assert!(memory.len() <= 32, "{}", memory.len());
+        }
+        assert!(Arc::ptr_eq(&held, &memory.slot(key("held"), now)));
+    }
+}

@@ -1,0 +1,226 @@
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{ConfidentialClient, Inner};
+use crate::Error;
+use crate::authority::{Authority, PUBLIC_CLOUD};
+use crate::cache::Memory;
+use crate::clock::{Clock, SystemClock};
+use crate::credential::{AssertionSource, Certificate, CertificateCredential, Credential, DynAssertionSource};
+use crate::http::{DynTransport, RetryPolicy, Transport};
+use crate::scope::ScopeRule;
+
+/// Settings of a [`ConfidentialClient`]. All are checked by [`build`](Self::build), which sends nothing.
+#[must_use]
+pub struct ConfidentialClientBuilder {
+    client_id: String,
+    authority: String,
+    tenant: Option<String>,
+    credentials: Vec<Given>,
+    send_x5c: bool,
+    scope_rule: ScopeRule,
+    allow_http_loopback: bool,
+    max_entries: usize,
+    roots: Vec<Vec<u8>>,
+    transport: Option<Box<dyn DynTransport>>,
+    retry: RetryPolicy,
+    clock: Arc<dyn Clock>,
+}
+
+enum Given {
+    Secret(SecretString),
+    Certificate(Certificate),
+    Assertion(Box<dyn DynAssertionSource>),
+}
+
+impl ConfidentialClientBuilder {
+    pub(super) fn new(client_id: String) -> Self {
+        Self {
+            client_id,
+            authority: PUBLIC_CLOUD.to_owned(),
+            tenant: None,
+            credentials: Vec::new(),
+            send_x5c: false,
+            scope_rule: ScopeRule::OneDefault,
+            allow_http_loopback: false,
+            max_entries: 1_000_000,
+            roots: Vec::new(),
+            transport: None,
+            retry: RetryPolicy::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The tenant: its id (a GUID) or one of its domain names. Wins over one in the authority.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// The authority: a cloud's host, with or without the tenant. Default: `https://login.microsoftonline.com`.
+    pub fn authority(mut self, authority: impl Into<String>) -> Self {
+        self.authority = authority.into();
+        self
+    }
+
+    /// Proves the app by a client secret.
+    pub fn client_secret(mut self, secret: impl Into<SecretString>) -> Self {
+        self.credentials.push(Given::Secret(secret.into()));
+        self
+    }
+
+    /// Proves the app by a certificate: assertions signed with PS256 under its SHA-256 thumbprint.
+    pub fn certificate(mut self, certificate: Certificate) -> Self {
+        self.credentials.push(Given::Certificate(certificate));
+        self
+    }
+
+    /// Proves the app by assertions that `source` gives: signed elsewhere, or federated.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), apptoken::Error> {
+    /// use apptoken::ConfidentialClient;
+    ///
+    /// let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
+    ///     .tenant("contoso.onmicrosoft.com")
+    ///     .client_assertion(|_request| async { std::fs::read_to_string("/var/run/secrets/token") })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn client_assertion(mut self, source: impl AssertionSource) -> Self {
+        self.credentials.push(Given::Assertion(Box::new(source)));
+        self
+    }
+
+    /// Sends the certificate's chain with each assertion (`x5c`), for apps that are registered by subject name and
+    /// issuer. Default: no.
+    pub fn send_x5c(mut self, send: bool) -> Self {
+        self.send_x5c = send;
+        self
+    }
+
+    /// Lets scopes through that Entra would refuse, several included, for other identity providers. Default: no.
+    pub fn allow_any_scope(mut self, allow: bool) -> Self {
+        self.scope_rule = if allow { ScopeRule::Any } else { ScopeRule::OneDefault };
+        self
+    }
+
+    /// Lets an `http://` authority through when its host is loopback, for a local test server. Default: no.
+    pub fn allow_http_loopback(mut self, allow: bool) -> Self {
+        self.allow_http_loopback = allow;
+        self
+    }
+
+    /// The most tokens that are kept. Default: 1,000,000.
+    pub fn max_cached_tokens(mut self, entries: usize) -> Self {
+        self.max_entries = entries;
+        self
+    }
+
+    /// Trusts a private CA besides the machine's: `CERTIFICATE` blocks of a PEM text. Not with [`Self::transport`], which
+    /// has its own.
+    pub fn add_root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots.push(pem.as_ref().to_vec());
+        self
+    }
+
+    /// Sends requests through `transport`. Default: [`ReqwestTransport`](crate::http::ReqwestTransport).
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// When a failed request is sent again. Default: once.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Takes the time from `clock`. Default: the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks all settings and makes the client. Sends nothing, spawns nothing, needs no runtime.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) or
+    /// [`ErrorKind::Credential`](crate::ErrorKind::Credential), with what belongs in the place.
+    pub fn build(self) -> Result<ConfidentialClient, Error> {
+        if self.client_id.trim().is_empty() {
+            return Err(Error::configuration("the client id is empty")
+                .with_advice("give the Application (client) ID of the app registration"));
+        }
+        let authority = Authority::parse(&self.authority, self.tenant.as_deref(), self.allow_http_loopback)?;
+        let credential = the_one(self.credentials, self.send_x5c, &*self.clock)?;
+        let transport = match self.transport {
+            Some(_) if !self.roots.is_empty() => {
+                return Err(Error::configuration(
+                    "root certificates were added to a client with a transport of its own",
+                )
+                .with_advice("add them to the transport"));
+            }
+            Some(transport) => transport,
+            None => default_transport(&self.roots)?,
+        };
+        let inner = Inner {
+            client_id: self.client_id,
+            authority,
+            credential,
+            scope_rule: self.scope_rule,
+            memory: Memory::new(self.max_entries),
+            transport,
+            retry: self.retry,
+            clock: self.clock,
+        };
+        Ok(ConfidentialClient { inner: Arc::new(inner) })
+    }
+}
+
+fn the_one(mut given: Vec<Given>, send_x5c: bool, clock: &dyn Clock) -> Result<Credential, Error> {
+    const ADVICE: &str = "give one of client_secret, certificate and client_assertion";
+    let only = match (given.pop(), given.is_empty()) {
+        (Some(only), true) => only,
+        (Some(_), false) => return Err(Error::credential("more than one credential was given").with_advice(ADVICE)),
+        (None, _) => return Err(Error::credential("no credential was given").with_advice(ADVICE)),
+    };
+    match only {
+        Given::Secret(secret) if secret.expose_secret().trim().is_empty() => Err(Error::credential(
+            "the client secret is empty",
+        )
+        .with_advice("check where it comes from: an environment variable that is not set, a file without content")),
+        Given::Secret(secret) => Ok(Credential::Secret(secret)),
+        Given::Certificate(certificate) => {
+            certificate.check_validity(clock.system_time())?;
+            Ok(Credential::Certificate(CertificateCredential::new(certificate, send_x5c)))
+        }
+        Given::Assertion(source) => Ok(Credential::Assertion(source)),
+    }
+}
+
+#[cfg(feature = "reqwest")]
+fn default_transport(roots: &[Vec<u8>]) -> Result<Box<dyn DynTransport>, Error> {
+    let mut builder = crate::http::ReqwestTransport::builder();
+    for pem in roots {
+        builder = builder.add_root_certificate_pem(pem)?;
+    }
+    Ok(Box::new(builder.build()))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_transport(_roots: &[Vec<u8>]) -> Result<Box<dyn DynTransport>, Error> {
+    Err(Error::configuration("no transport was given").with_advice("give one, or switch on the feature `reqwest`"))
+}
+
+impl fmt::Debug for ConfidentialClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfidentialClientBuilder")
+            .field("client_id", &self.client_id)
+            .field("authority", &self.authority)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}

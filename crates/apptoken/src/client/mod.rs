@@ -1,0 +1,107 @@
+//! What a program holds: [`ConfidentialClient`], and [`TokenSource`] for one scope.
+
+mod builder;
+mod request;
+mod source;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::ConfidentialClientBuilder;
+pub use request::{Acquire, AcquireTokenForClient};
+pub use source::TokenSource;
+
+use crate::Error;
+use crate::authority::Authority;
+use crate::cache::Memory;
+use crate::clock::Clock;
+use crate::credential::Credential;
+use crate::http::{DynTransport, RetryPolicy};
+use crate::scope::{IntoScopes, ScopeRule};
+
+/// An app that signs in as itself, and the tokens that it holds. Cloning it counts a reference; make one and keep it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), apptoken::Error> {
+/// use apptoken::ConfidentialClient;
+///
+/// let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
+///     .tenant("contoso.onmicrosoft.com")
+///     .client_secret(std::env::var("CLIENT_SECRET").unwrap_or_default())
+///     .build()?;
+/// let token = client.acquire_token_for_client(["https://graph.microsoft.com/.default"]).await?;
+/// # let _ = token; Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ConfidentialClient {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) client_id: String,
+    pub(crate) authority: Authority,
+    pub(crate) credential: Credential,
+    pub(crate) scope_rule: ScopeRule,
+    pub(crate) memory: Memory,
+    pub(crate) transport: Box<dyn DynTransport>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl ConfidentialClient {
+    /// Begins a client for the app registration with this Application (client) ID.
+    pub fn builder(client_id: impl Into<String>) -> ConfidentialClientBuilder {
+        ConfidentialClientBuilder::new(client_id.into())
+    }
+
+    /// An app-only token for `scopes`, which is one scope of the form `<resource>/.default`: kept, or from the authority
+    /// by the client-credentials grant (RFC 6749 §4.4). Awaiting what this returns runs it.
+    ///
+    /// The token is valid for five minutes and more; when the authority cannot give a new one, for less, and
+    /// [marked so](crate::Metadata::stale). A hit neither locks nor allocates. However many callers want the same token,
+    /// one request is sent, and dropping one caller's future disturbs no other.
+    ///
+    /// # Errors
+    /// [`Error`]: a wrong scope or tenant is refused before anything is sent.
+    pub fn acquire_token_for_client<'a>(&'a self, scopes: impl IntoScopes<'a>) -> AcquireTokenForClient<'a> {
+        AcquireTokenForClient::new(self, scopes.into_scopes())
+    }
+
+    /// A handle for one scope in the client's own tenant, for whoever asks often: it skips even the lookup.
+    ///
+    /// # Errors
+    /// A wrong scope.
+    pub fn token_source<'a>(&self, scope: impl IntoScopes<'a>) -> Result<TokenSource, Error> {
+        TokenSource::new(self, &scope.into_scopes())
+    }
+
+    /// The Application (client) ID.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.inner.client_id
+    }
+
+    /// The tenant of requests that name none.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.inner.authority.tenant().as_str()
+    }
+
+    /// How many tokens are kept, expired ones included.
+    #[must_use]
+    pub fn cached_tokens(&self) -> usize {
+        self.inner.memory.len()
+    }
+}
+
+impl fmt::Debug for ConfidentialClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfidentialClient")
+            .field("client_id", &self.inner.client_id)
+            .field("authority", &self.inner.authority.origin())
+            .field("tenant", &self.tenant())
+            .field("credential", &self.inner.credential)
+            .field("cached_tokens", &self.cached_tokens())
+            .finish_non_exhaustive()
+    }
+}

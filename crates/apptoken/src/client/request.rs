@@ -1,0 +1,134 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use uuid::Uuid;
+
+use super::ConfidentialClient;
+use crate::acquire::{self, Call};
+use crate::{AccessToken, Error};
+
+/// One call for a token, with what is unusual about it; `.await` runs it.
+#[must_use = "awaiting it runs it"]
+pub struct AcquireTokenForClient<'a> {
+    client: &'a ConfidentialClient,
+    scope: Cow<'a, str>,
+    tenant: Option<&'a str>,
+    claims: Option<&'a str>,
+    force_refresh: bool,
+    correlation_id: Option<Uuid>,
+}
+
+impl<'a> AcquireTokenForClient<'a> {
+    pub(super) fn new(client: &'a ConfidentialClient, scope: Cow<'a, str>) -> Self {
+        Self { client, scope, tenant: None, claims: None, force_refresh: false, correlation_id: None }
+    }
+
+    /// Asks another tenant than the client's own, for an app that is known in several. Each tenant has its own token.
+    pub fn tenant(mut self, tenant: &'a str) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// Answers a claims challenge: JSON from [`Denied::claims`](crate::Denied::claims) or from the `WWW-Authenticate`
+    /// of an API. The kept token is passed over, the new one is kept in its place.
+    pub fn claims(mut self, claims: &'a str) -> Self {
+        self.claims = Some(claims);
+        self
+    }
+
+    /// Passes the kept token over; the new one is kept in its place. Callers that come while the request is in flight
+    /// share it, forced or not.
+    pub fn force_refresh(mut self, force: bool) -> Self {
+        self.force_refresh = force;
+        self
+    }
+
+    /// The correlation id to send, if this call is the one that asks. Default: a new one.
+    pub fn correlation_id(mut self, id: Uuid) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    fn call(&self) -> Call<'_> {
+        Call {
+            scope: &self.scope,
+            tenant: self.tenant,
+            claims: self.claims,
+            force_refresh: self.force_refresh,
+            correlation_id: self.correlation_id,
+        }
+    }
+}
+
+impl<'a> IntoFuture for AcquireTokenForClient<'a> {
+    type Output = Result<AccessToken, Error>;
+    type IntoFuture = Acquire<'a>;
+
+    #[inline]
+    fn into_future(self) -> Acquire<'a> {
+        Acquire(match acquire::hit(&self.client.inner, &self.call()) {
+            Some(token) => State::Hit(Some(token)),
+            None => State::Miss(Box::pin(async move { acquire::miss(&self.client.inner, self.call()).await })),
+        })
+    }
+}
+
+impl fmt::Debug for AcquireTokenForClient<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcquireTokenForClient")
+            .field("scope", &self.scope)
+            .field("tenant", &self.tenant)
+            .field("claims", &self.claims)
+            .field("force_refresh", &self.force_refresh)
+            .field("correlation_id", &self.correlation_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of a token. A hit is ready at once and allocates nothing.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Acquire<'a>(State<'a>);
+
+enum State<'a> {
+    Hit(Option<AccessToken>),
+    Miss(Pin<Box<dyn Future<Output = Result<AccessToken, Error>> + Send + 'a>>),
+}
+
+impl<'a> Acquire<'a> {
+    #[inline]
+    pub(super) fn hit(token: AccessToken) -> Self {
+        Self(State::Hit(Some(token)))
+    }
+
+    pub(super) fn miss(work: impl Future<Output = Result<AccessToken, Error>> + Send + 'a) -> Self {
+        Self(State::Miss(Box::pin(work)))
+    }
+}
+
+impl Future for Acquire<'_> {
+    type Output = Result<AccessToken, Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Hit(token) => match token.take() {
+                Some(token) => Poll::Ready(Ok(token)),
+                // polled again after it was ready, which the contract of Future forbids
+                None => Poll::Pending,
+            },
+            State::Miss(work) => work.as_mut().poll(context),
+        }
+    }
+}
+
+impl fmt::Debug for Acquire<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Hit(_) => "Acquire(hit)",
+            State::Miss(_) => "Acquire(miss)",
+        })
+    }
+}

@@ -1,0 +1,64 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Acquire, ConfidentialClient};
+use crate::Error;
+use crate::acquire::{self, Call};
+use crate::authority::Tenant;
+use crate::cache::Slot;
+
+/// Tokens for one scope. It holds the slot, so that a hit skips the lookup, and the slot is never evicted.
+///
+/// ```no_run
+/// # async fn example(client: apptoken::ConfidentialClient) -> Result<(), apptoken::Error> {
+/// let graph = client.token_source("https://graph.microsoft.com/.default")?;
+/// let token = graph.token().await?;
+/// # let _ = token; Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct TokenSource {
+    client: ConfidentialClient,
+    slot: Arc<Slot>,
+    tenant: Tenant,
+    scope: Arc<str>,
+}
+
+impl TokenSource {
+    pub(super) fn new(client: &ConfidentialClient, scope: &str) -> Result<Self, Error> {
+        let inner = &client.inner;
+        let call = plain(scope);
+        let tenant = acquire::check(inner, &call)?;
+        let slot = inner.memory.slot(call.key(inner), inner.clock.now());
+        Ok(Self { client: client.clone(), slot, tenant, scope: scope.into() })
+    }
+
+    /// The token, as [`acquire_token_for_client`](ConfidentialClient::acquire_token_for_client) gives it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    #[inline]
+    pub fn token(&self) -> Acquire<'_> {
+        let inner = &self.client.inner;
+        let now = inner.clock.now();
+        match self.slot.fresh(now) {
+            Some(data) => Acquire::hit(acquire::served(data, now)),
+            None => Acquire::miss(acquire::from_slot(inner, &self.slot, &self.tenant, plain(&self.scope))),
+        }
+    }
+
+    /// The scope.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource").field("scope", &self.scope).field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+fn plain(scope: &str) -> Call<'_> {
+    Call { scope, tenant: None, claims: None, force_refresh: false, correlation_id: None }
+}

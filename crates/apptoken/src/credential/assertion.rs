@@ -1,0 +1,91 @@
+use std::future::Future;
+use std::pin::Pin;
+
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use super::Occasion;
+use crate::Error;
+
+/// What an assertion is wanted for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AssertionRequest {
+    /// The app's client id: `iss` and `sub` of an assertion that the app signs itself.
+    pub client_id: String,
+    /// The tenant that is asked.
+    pub tenant: String,
+    /// Where it is sent: `aud` of an assertion that the app signs itself.
+    pub token_endpoint: String,
+    /// The claims challenge that is being answered.
+    pub claims: Option<String>,
+    /// The correlation id of the token request.
+    pub correlation_id: Uuid,
+}
+
+/// Gives the JWT that proves who the app is: signed elsewhere, or issued by another identity provider that the app's
+/// registration trusts (workload identity federation). Asked once for each token request, never on a cache hit.
+///
+/// Any `Fn(AssertionRequest) -> impl Future<Output = Result<impl Into<SecretString>, E>>` is one.
+pub trait AssertionSource: Send + Sync + 'static {
+    /// The assertion, a compact JWT.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being made; the caller of the token gets it as an error's source.
+    fn assertion(
+        &self,
+        request: AssertionRequest,
+    ) -> impl Future<Output = Result<SecretString, Box<dyn std::error::Error + Send + Sync>>> + Send;
+}
+
+impl<F, Answer, Text, E> AssertionSource for F
+where
+    F: Fn(AssertionRequest) -> Answer + Send + Sync + 'static,
+    Answer: Future<Output = Result<Text, E>> + Send,
+    Text: Into<SecretString>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn assertion(
+        &self,
+        request: AssertionRequest,
+    ) -> impl Future<Output = Result<SecretString, Box<dyn std::error::Error + Send + Sync>>> + Send {
+        let answer = self(request);
+        async move { answer.await.map(Into::into).map_err(Into::into) }
+    }
+}
+
+type BoxedAssertion<'a> =
+    Pin<Box<dyn Future<Output = Result<SecretString, Box<dyn std::error::Error + Send + Sync>>> + Send + 'a>>;
+
+/// [`AssertionSource`] with its future boxed.
+pub(crate) trait DynAssertionSource: Send + Sync + 'static {
+    fn assertion(&self, request: AssertionRequest) -> BoxedAssertion<'_>;
+}
+
+impl<T: AssertionSource> DynAssertionSource for T {
+    fn assertion(&self, request: AssertionRequest) -> BoxedAssertion<'_> {
+        Box::pin(AssertionSource::assertion(self, request))
+    }
+}
+
+pub(super) async fn from_source(
+    source: &dyn DynAssertionSource,
+    occasion: &Occasion<'_>,
+) -> Result<SecretString, Error> {
+    let request = AssertionRequest {
+        client_id: occasion.client_id.to_owned(),
+        tenant: occasion.tenant.to_owned(),
+        token_endpoint: occasion.token_endpoint.to_owned(),
+        claims: occasion.claims.map(str::to_owned),
+        correlation_id: occasion.correlation_id,
+    };
+    let assertion = source
+        .assertion(request)
+        .await
+        .map_err(|cause| Error::credential("the client assertion callback failed").with_source(cause))?;
+    if assertion.expose_secret().trim().is_empty() {
+        return Err(Error::credential("the client assertion callback gave an empty assertion")
+            .with_advice("check that the token file or identity provider that it reads has one"));
+    }
+    Ok(assertion)
+}

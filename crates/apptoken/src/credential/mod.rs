@@ -1,0 +1,90 @@
+//! How the app proves who it is. A credential turns into form fields of a token request, and nothing more: it holds no
+//! token.
+
+mod assertion;
+mod certificate;
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+pub(crate) use assertion::DynAssertionSource;
+pub use assertion::{AssertionRequest, AssertionSource};
+pub use certificate::Certificate;
+pub(crate) use certificate::CertificateCredential;
+
+use crate::Error;
+use crate::clock::Clock;
+
+/// The one credential of a client.
+pub(crate) enum Credential {
+    Secret(SecretString),
+    Certificate(CertificateCredential),
+    Assertion(Box<dyn DynAssertionSource>),
+}
+
+/// What a token request says to prove who sends it.
+pub(crate) enum Proof {
+    /// `client_secret` (RFC 6749 §2.3.1).
+    Secret(SecretString),
+    /// `client_assertion` (RFC 7523 §2.2).
+    Assertion(SecretString),
+}
+
+impl Proof {
+    pub(crate) fn fields(&self) -> [Option<(&'static str, &str)>; 2] {
+        match self {
+            Self::Secret(secret) => [Some(("client_secret", secret.expose_secret())), None],
+            Self::Assertion(assertion) => {
+                [Some(("client_assertion_type", JWT_BEARER)), Some(("client_assertion", assertion.expose_secret()))]
+            }
+        }
+    }
+
+    /// The part that nobody may see.
+    pub(crate) fn secret(&self) -> &str {
+        match self {
+            Self::Secret(secret) | Self::Assertion(secret) => secret.expose_secret(),
+        }
+    }
+}
+
+/// The request that a proof is made for.
+pub(crate) struct Occasion<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) tenant: &'a str,
+    pub(crate) token_endpoint: &'a str,
+    pub(crate) claims: Option<&'a str>,
+    pub(crate) correlation_id: Uuid,
+}
+
+impl Credential {
+    pub(crate) async fn prove(&self, occasion: &Occasion<'_>, clock: &dyn Clock) -> Result<Proof, Error> {
+        match self {
+            Self::Secret(secret) => Ok(Proof::Secret(secret.clone())),
+            Self::Certificate(certificate) => certificate.assertion(occasion, clock).map(Proof::Assertion),
+            Self::Assertion(source) => assertion::from_source(&**source, occasion).await.map(Proof::Assertion),
+        }
+    }
+
+    /// The authority refused this credential's proof: nothing made from it is used again.
+    pub(crate) fn refused(&self) {
+        if let Self::Certificate(certificate) = self {
+            certificate.forget_assertions();
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("Secret([redacted])"),
+            Self::Certificate(certificate) => certificate.fmt(f),
+            Self::Assertion(_) => f.write_str("Assertion(callback)"),
+        }
+    }
+}
+
+/// RFC 7523 §2.2.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -1,0 +1,118 @@
+//! How requests travel: the [`Transport`] trait, its implementation on reqwest, and retries.
+
+mod retry;
+#[cfg(feature = "reqwest")]
+mod transport_reqwest;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use retry::RetryPolicy;
+pub(crate) use retry::{random_below, send_with_retry};
+#[cfg(feature = "reqwest")]
+pub use transport_reqwest::{ReqwestTransport, ReqwestTransportBuilder};
+
+/// A request to the authority. Its body holds the credential: never log it.
+pub type Request = ::http::Request<Bytes>;
+
+/// The authority's answer, its body read whole.
+pub type Response = ::http::Response<Bytes>;
+
+/// Carries one request to its answer. Implement it to send through something else than reqwest; it must not follow
+/// redirects, must bound the body that it reads, and gives up after a time of its own.
+///
+/// ```
+/// use apptoken::http::{Request, Response, Transport, TransportError};
+///
+/// /// Prints what goes out, without the body, which holds the credential.
+/// struct Shown<T>(T);
+///
+/// impl<T: Transport> Transport for Shown<T> {
+///     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+///         println!("{} {}", request.method(), request.uri());
+///         self.0.send(request).await
+///     }
+/// }
+/// ```
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request` and reads the answer, whatever its status.
+    fn send(&self, request: Request) -> impl Future<Output = Result<Response, TransportError>> + Send;
+}
+
+impl<T: Transport> Transport for Arc<T> {
+    fn send(&self, request: Request) -> impl Future<Output = Result<Response, TransportError>> + Send {
+        T::send(self, request)
+    }
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Where a request got stuck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The answer broke off, or was not HTTP. Not retried: the request may have had its effect.
+    Body,
+    /// No connection, name resolution included. Retried.
+    Connect,
+    /// The client itself could not be set up, for example without any trusted root certificate. Not retried.
+    Setup,
+    /// No answer in time. Retried.
+    Timeout,
+    /// The server's certificate is not trusted. Not retried.
+    Tls,
+    /// The answer is longer than allowed. Not retried.
+    TooLarge,
+}
+
+impl TransportError {
+    /// For implementers of [`Transport`].
+    pub fn new(kind: TransportErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { kind, source: source.into() }
+    }
+
+    /// Where the request got stuck.
+    #[must_use]
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            TransportErrorKind::Body => "the answer broke off",
+            TransportErrorKind::Connect => "no connection",
+            TransportErrorKind::Setup => "the HTTP client could not be set up",
+            TransportErrorKind::Timeout => "no answer in time",
+            TransportErrorKind::Tls => "the server's certificate is not trusted",
+            TransportErrorKind::TooLarge => "the answer is too long",
+        })
+    }
+}
+
+impl std::error::Error for TransportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// [`Transport`] with its future boxed, so that a client need not be generic over it.
+pub(crate) trait DynTransport: Send + Sync + 'static {
+    fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>>;
+}
+
+impl<T: Transport> DynTransport for T {
+    fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>> {
+        Box::pin(Transport::send(self, request))
+    }
+}

@@ -1,0 +1,90 @@
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use ::http::StatusCode;
+use ::http::header::RETRY_AFTER;
+
+use super::{DynTransport, Request, Response, TransportError, TransportErrorKind};
+use crate::clock::Clock;
+
+/// How often and how patiently a token request is sent again.
+///
+/// Retried are time-outs, failed connections, 408 and 5xx. What carries a `Retry-After` is not: the wait that it asks for
+/// is remembered with the token's slot instead of being slept through by a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Further tries after the first. Default: 1. Zero switches retries off.
+    pub max_retries: u32,
+    /// The longest wait before the first retry; it doubles with each. The wait itself is random between zero and this
+    /// (full jitter), so that many processes do not come back together. Default: 1 second.
+    pub base_delay: Duration,
+    /// Bound of the doubling. Default: 30 seconds.
+    pub max_delay: Duration,
+    /// No retry begins later than this after the first try began. Default: 60 seconds.
+    pub give_up_after: Duration,
+}
+
+impl RetryPolicy {
+    /// One try only.
+    pub const NONE: Self = Self { max_retries: 0, ..Self::DEFAULT };
+
+    const DEFAULT: Self = Self {
+        max_retries: 1,
+        base_delay: Duration::from_secs(1),
+        max_delay: Duration::from_secs(30),
+        give_up_after: Duration::from_secs(60),
+    };
+
+    fn delay(&self, retries_so_far: u32) -> Duration {
+        let longest = self.base_delay.saturating_mul(1 << retries_so_far.min(16)).min(self.max_delay);
+        random_below(longest)
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Sends `request`, and again as `policy` says. The last answer or error is the outcome.
+pub(crate) async fn send_with_retry(
+    transport: &dyn DynTransport,
+    clock: &dyn Clock,
+    policy: &RetryPolicy,
+    request: Request,
+) -> Result<Response, TransportError> {
+    let started = clock.now();
+    let mut retries = 0;
+    loop {
+        let outcome = transport.send(request.clone()).await;
+        if retries == policy.max_retries || !worth_retrying(&outcome) {
+            return outcome;
+        }
+        let delay = policy.delay(retries);
+        if clock.now().since(started) + delay > policy.give_up_after {
+            return outcome;
+        }
+        retries += 1;
+        tracing::debug!(retries, ?delay, "the token request is sent again");
+        clock.sleep(delay).await;
+    }
+}
+
+fn worth_retrying(outcome: &Result<Response, TransportError>) -> bool {
+    match outcome {
+        Ok(response) => {
+            let status = response.status();
+            (status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT)
+                && !response.headers().contains_key(RETRY_AFTER)
+        }
+        Err(error) => matches!(error.kind(), TransportErrorKind::Connect | TransportErrorKind::Timeout),
+    }
+}
+
+/// A random duration below `bound`. Spreads load and nothing else, so the standard library's per-instance hash keys are
+/// randomness enough.
+pub(crate) fn random_below(bound: Duration) -> Duration {
+    let fraction = RandomState::new().hash_one(0) as f64 / u64::MAX as f64;
+    bound.mul_f64(fraction)
+}

@@ -1,0 +1,202 @@
+use std::error::Error as _;
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use super::{Request, Response, Transport, TransportError, TransportErrorKind};
+use crate::Error;
+
+/// The default [`Transport`]: reqwest on rustls, with the machine's trusted roots. Redirects are not followed.
+///
+/// The HTTP client behind it is made with the first request, because loading the machine's roots takes longer than
+/// everything else a short program does.
+pub struct ReqwestTransport {
+    settings: ReqwestTransportBuilder,
+    client: OnceLock<reqwest::Client>,
+}
+
+/// Settings of a [`ReqwestTransport`].
+#[derive(Clone)]
+pub struct ReqwestTransportBuilder {
+    roots: Vec<reqwest::Certificate>,
+    machine_roots: bool,
+    connect_timeout: Duration,
+    timeout: Duration,
+    max_response_bytes: usize,
+}
+
+impl ReqwestTransport {
+    /// With default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// With settings.
+    #[must_use]
+    pub fn builder() -> ReqwestTransportBuilder {
+        ReqwestTransportBuilder {
+            roots: Vec::new(),
+            machine_roots: true,
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(30),
+            max_response_bytes: 1024 * 1024,
+        }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, TransportError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // two first requests may both make a client; one is kept
+        let client = self.settings.client()?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl ReqwestTransportBuilder {
+    /// Trusts one more private CA, or several: the `CERTIFICATE` blocks of a PEM text.
+    ///
+    /// # Errors
+    /// When there is none in it or one is malformed.
+    pub fn add_root_certificate_pem(mut self, pem: &[u8]) -> Result<Self, Error> {
+        let unreadable = || Error::configuration("the root certificate to trust is not readable PEM");
+        let added = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| unreadable().with_source(error))?;
+        if added.is_empty() {
+            return Err(unreadable().with_advice("it needs a -----BEGIN CERTIFICATE----- block"));
+        }
+        self.roots.extend(added);
+        Ok(self)
+    }
+
+    /// Whether the machine's own roots are trusted as well. Default: yes.
+    #[must_use]
+    pub fn trust_machine_roots(mut self, trust: bool) -> Self {
+        self.machine_roots = trust;
+        self
+    }
+
+    /// For a connection, TLS included. Default: 10 seconds.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// For a request from the first byte to the last. Default: 30 seconds.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The longest answer that is read. Default: 1 MiB.
+    #[must_use]
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.max_response_bytes = bytes;
+        self
+    }
+
+    /// The transport.
+    #[must_use]
+    pub fn build(self) -> ReqwestTransport {
+        ReqwestTransport { settings: self, client: OnceLock::new() }
+    }
+
+    fn client(&self) -> Result<reqwest::Client, TransportError> {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.timeout)
+            .user_agent(concat!("apptoken/", env!("CARGO_PKG_VERSION")));
+        let roots = self.roots.iter().cloned();
+        let builder = if self.machine_roots { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
+        builder.build().map_err(|error| TransportError::new(TransportErrorKind::Setup, error))
+    }
+}
+
+impl Transport for ReqwestTransport {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let request = reqwest::Request::try_from(request).map_err(classify)?;
+        let mut answer = self.client()?.execute(request).await.map_err(classify)?;
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        *response.body_mut() = self.read(answer).await?;
+        Ok(response)
+    }
+}
+
+impl ReqwestTransport {
+    /// The body, wiped when the last copy is dropped: it holds a token.
+    async fn read(&self, mut answer: reqwest::Response) -> Result<Bytes, TransportError> {
+        let limit = self.settings.max_response_bytes;
+        let announced = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(USUAL_BYTES);
+        let mut body = Zeroizing::new(Vec::with_capacity(announced.min(limit)));
+        while let Some(chunk) = answer.chunk().await.map_err(classify)? {
+            if body.len() + chunk.len() > limit {
+                return Err(TransportError::new(TransportErrorKind::TooLarge, format!("more than {limit} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Bytes::from_owner(body))
+    }
+}
+
+impl Default for ReqwestTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestTransport").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReqwestTransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestTransportBuilder")
+            .field("added_roots", &self.roots.len())
+            .field("machine_roots", &self.machine_roots)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("max_response_bytes", &self.max_response_bytes)
+            .finish()
+    }
+}
+
+fn classify(error: reqwest::Error) -> TransportError {
+    let error = error.without_url();
+    let kind = if error.is_timeout() {
+        TransportErrorKind::Timeout
+    } else if is_certificate_error(&error) {
+        TransportErrorKind::Tls
+    } else if error.is_connect() {
+        TransportErrorKind::Connect
+    } else if error.is_builder() {
+        TransportErrorKind::Setup
+    } else {
+        TransportErrorKind::Body
+    };
+    TransportError::new(kind, error)
+}
+
+/// rustls' verdict on the server's certificate, which reqwest passes on as a connection error's distant cause.
+fn is_certificate_error(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.to_string().contains("invalid peer certificate") {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
+/// Room for an answer that does not say how long it is.
+const USUAL_BYTES: usize = 4096;

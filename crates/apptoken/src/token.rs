@@ -1,0 +1,190 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ::http::HeaderValue;
+use uuid::Uuid;
+
+use crate::clock::Moment;
+
+/// An app-only access token with what is known about it. Cloning it counts a reference.
+///
+/// The token is a secret: [`Debug`] does not show it, and its header is marked sensitive.
+#[derive(Clone)]
+pub struct AccessToken {
+    pub(crate) data: Arc<TokenData>,
+    pub(crate) how: How,
+}
+
+/// What a slot holds: the token as it arrived.
+pub(crate) struct TokenData {
+    /// `Bearer <token>`, sensitive, made once: using the token copies no secret. Starts with [`SCHEME`].
+    pub(crate) header: HeaderValue,
+    pub(crate) scopes: Box<str>,
+    pub(crate) tenant: Box<str>,
+    pub(crate) token_endpoint: Box<str>,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) expires_on: SystemTime,
+    pub(crate) refresh_on: Option<SystemTime>,
+    /// When this token stops being handed out without a thought; the slot's timetable, on the client's own clock.
+    pub(crate) timetable: Timetable,
+}
+
+/// The life of a token on the client's monotonic clock, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timetable {
+    /// From here on a refresh behind the caller's back is due. Jittered once, when the token arrived.
+    pub(crate) refresh_at: Moment,
+    /// From here on callers wait for a new token, and get this one only when there is none.
+    pub(crate) margin_at: Moment,
+    /// From here on it is worthless.
+    pub(crate) expires_at: Moment,
+}
+
+/// How one caller came by the token.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    pub(crate) source: AcquiredFrom,
+    pub(crate) reason: RefreshReason,
+    pub(crate) stale: bool,
+    pub(crate) total: Duration,
+    pub(crate) http: Duration,
+}
+
+impl How {
+    /// A hit: nothing took measurable time.
+    pub(crate) const HIT: Self = Self {
+        source: AcquiredFrom::Cache,
+        reason: RefreshReason::NotApplicable,
+        stale: false,
+        total: Duration::ZERO,
+        http: Duration::ZERO,
+    };
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcquiredFrom {
+    /// It was kept.
+    Cache,
+    /// The authority issued it for this call, or for another that this one joined.
+    Authority,
+}
+
+/// Why the authority was asked, or is being asked (MSAL's `CacheRefreshReason`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefreshReason {
+    /// It was not.
+    NotApplicable,
+    /// The caller said so, by force_refresh or claims.
+    ForceRefreshOrClaims,
+    /// No token was kept.
+    NoCachedToken,
+    /// The kept one has expired, or is within five minutes of it.
+    Expired,
+    /// The kept one is good and was handed out; a new one is fetched behind the caller's back.
+    Proactive,
+}
+
+/// How a call came by its token.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// Cache or authority.
+    pub source: AcquiredFrom,
+    /// Why the authority was asked.
+    pub refresh_reason: RefreshReason,
+    /// The authority could not give a new token, and this one is within its last five minutes.
+    pub stale: bool,
+    /// The call's whole duration; zero for a hit, which takes nanoseconds.
+    pub duration_total: Duration,
+    /// The part of it that was spent on HTTP, retries included; zero unless the authority was asked.
+    pub duration_http: Duration,
+    /// The endpoint that issued the token.
+    pub token_endpoint: String,
+}
+
+impl AccessToken {
+    /// The token itself. A secret.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        // checked to be visible ASCII when the header was made
+        self.data.header.to_str().ok().and_then(|header| header.get(SCHEME.len()..)).unwrap_or_default()
+    }
+
+    /// The value of an `Authorization` header (RFC 6750 §2.1), marked sensitive; no secret is copied.
+    #[must_use]
+    pub fn authorization_header(&self) -> HeaderValue {
+        self.data.header.clone()
+    }
+
+    /// `Bearer`.
+    #[must_use]
+    pub fn token_type(&self) -> &str {
+        SCHEME.trim_end()
+    }
+
+    /// The scopes asked for, joined by a space.
+    #[must_use]
+    pub fn scopes(&self) -> &str {
+        &self.data.scopes
+    }
+
+    /// The tenant that it was asked from, as it was named.
+    #[must_use]
+    pub fn tenant_id(&self) -> &str {
+        &self.data.tenant
+    }
+
+    /// When it expires, by the wall clock at the time that it arrived.
+    #[must_use]
+    pub fn expires_on(&self) -> SystemTime {
+        self.data.expires_on
+    }
+
+    /// When the authority suggests to fetch a new one; without its suggestion, half its life for tokens of two hours
+    /// and more. The client does so by itself.
+    #[must_use]
+    pub fn refresh_on(&self) -> Option<SystemTime> {
+        self.data.refresh_on
+    }
+
+    /// The correlation id of the request that fetched it.
+    #[must_use]
+    pub fn correlation_id(&self) -> Uuid {
+        self.data.correlation_id
+    }
+
+    /// How this call came by it.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        Metadata {
+            source: self.how.source,
+            refresh_reason: self.how.reason,
+            stale: self.how.stale,
+            duration_total: self.how.total,
+            duration_http: self.how.http,
+            token_endpoint: self.data.token_endpoint.to_string(),
+        }
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("secret", &"[redacted]")
+            .field("token_type", &self.token_type())
+            .field("scopes", &self.scopes())
+            .field("tenant_id", &self.tenant_id())
+            .field("expires_on", &self.expires_on())
+            .field("refresh_on", &self.refresh_on())
+            .field("correlation_id", &self.correlation_id())
+            .field("metadata", &self.metadata())
+            .finish()
+    }
+}
+
+/// What the header starts with.
+pub(crate) const SCHEME: &str = "Bearer ";
