@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use base64::Engine;
-use rustls_pki_types::pem::{PemObject, SectionKind};
 use der::Decode;
+use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use crate::key::RSA_ENCRYPTION;
 use crate::{KeyError, PublicKey, base64url};
@@ -165,7 +165,8 @@ impl fmt::Debug for Certificate {
 impl Facts {
     fn of(certificate: &x509_cert::Certificate) -> Self {
         let tbs = certificate.tbs_certificate();
-        let seconds = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+        let seconds =
+            |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
         let spki = tbs.subject_public_key_info();
         let key = if spki.algorithm.oid == RSA_ENCRYPTION {
             PublicKey::from_pkcs1_der(spki.subject_public_key.raw_bytes())

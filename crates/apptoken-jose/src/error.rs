@@ -30,7 +30,9 @@ pub enum KeyError {
         bits: usize,
     },
     /// An encryption that only older tools write; the text says how to convert.
-    #[error("the private key is encrypted in a way that is not supported; convert it with: openssl pkcs8 -topk8 -in OLD -out NEW")]
+    #[error(
+        "the private key is encrypted in a way that is not supported; convert it with: openssl pkcs8 -topk8 -in OLD -out NEW"
+    )]
     UnsupportedEncryption,
     /// The password does not open the key.
     #[error("the password does not open it")]

@@ -167,7 +167,6 @@ impl<'de> Deserialize<'de> for Members {
                 }
                 Ok(Members { map, duplicate })
             }
-
         }
         deserializer.deserialize_map(Collect)
     }

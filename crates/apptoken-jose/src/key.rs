@@ -9,11 +9,11 @@ use aws_lc_rs::signature::{
     KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256,
     RsaEncoding, RsaKeyPair,
 };
+use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
+use der::{Decode, Encode, Sequence, SliceReader};
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use serde::{Deserialize, Serialize};
-use der::asn1::{ObjectIdentifier, UintRef};
-use der::{Decode, Encode, Sequence};
 use zeroize::Zeroizing;
 
 use crate::{JwsError, KeyError};
@@ -104,7 +104,8 @@ impl SigningKey {
         if info.algorithm.oid != RSA_ENCRYPTION {
             return Err(KeyError::NotRsa);
         }
-        Self::from_pair(RsaKeyPair::from_pkcs8(der).map_err(|_| KeyError::Malformed("PKCS#8 RSA private key"))?)
+        let pair = RsaKeyPair::from_pkcs8(der);
+        Self::from_pair(pair.map_err(|_| rejected(info.private_key.as_bytes(), "PKCS#8 RSA private key"))?)
     }
 
     /// PKCS#1 `RSAPrivateKey` (RFC 8017 A.1.2).
@@ -112,7 +113,7 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::TooSmall`] or [`KeyError::Malformed`].
     pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
-        Self::from_pair(RsaKeyPair::from_der(der).map_err(|_| KeyError::Malformed("PKCS#1 RSA private key"))?)
+        Self::from_pair(RsaKeyPair::from_der(der).map_err(|_| rejected(der, "PKCS#1 RSA private key"))?)
     }
 
     /// A new key of 2,048 bits, the size that Entra's own certificates have.
@@ -155,8 +156,8 @@ impl SigningKey {
     /// # Errors
     /// As [`Self::to_pkcs8_der`].
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        let document =
-            SecretDocument::try_from(self.to_pkcs8_der()?.as_slice()).map_err(|_| KeyError::Malformed("RSA private key"))?;
+        let document = SecretDocument::try_from(self.to_pkcs8_der()?.as_slice())
+            .map_err(|_| KeyError::Malformed("RSA private key"))?;
         document.to_pem("PRIVATE KEY", pkcs8::LineEnding::LF).map_err(|_| KeyError::Malformed("RSA private key"))
     }
 
@@ -288,6 +289,20 @@ fn encrypted_block(pem: &[u8]) -> Result<Option<&str>, KeyError> {
     let Some(start) = text.find(BEGIN) else { return Ok(None) };
     let length = text[start..].find(END).ok_or(KeyError::Malformed("PEM text"))?;
     Ok(Some(&text[start..start + length + END.len()]))
+}
+
+/// Why AWS-LC does not load a PKCS#1 key: most often because it is too small.
+fn rejected(pkcs1: &[u8], what: &'static str) -> KeyError {
+    let modulus_bits = || -> der::Result<usize> {
+        let sequence = AnyRef::from_der(pkcs1)?;
+        let mut members = SliceReader::new(sequence.value())?;
+        UintRef::decode(&mut members)?; // version
+        Ok(bits(UintRef::decode(&mut members)?.as_bytes()))
+    };
+    match modulus_bits() {
+        Ok(bits) if bits < MIN_BITS => KeyError::TooSmall { bits },
+        _ => KeyError::Malformed(what),
+    }
 }
 
 fn bits(big_endian: &[u8]) -> usize {

@@ -26,7 +26,7 @@ fn hits(criterion: &mut Criterion) {
         .build()
         .expect("the settings are right");
     let source = client.token_source(SCOPE).expect("the scope is right");
-    ready(source.token());
+    ready(source.token()).expect("the canned authority grants");
 
     let map = papaya::HashMap::<Key, Arc<str>, _>::with_hasher(foldhash::fast::RandomState::default());
     map.pin().insert(Key(TENANT.into(), SCOPE.into()), "token".into());

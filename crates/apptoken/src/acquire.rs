@@ -110,12 +110,12 @@ pub(crate) async fn from_slot(
         };
         match (outcome, fallback) {
             (Some(Ok(token)), _) => {
-                let total = client.clock.now().since(started);
+                let total = client.clock.now().since(started).into();
                 return Ok(AccessToken { how: How { total, ..token.how }, ..token });
             }
             // a valid token beats an error
             (Some(Err(_)), Some(token)) if client.clock.now() < token.timetable.expires_at => {
-                let total = client.clock.now().since(started);
+                let total = client.clock.now().since(started).into();
                 return Ok(AccessToken { data: token, how: How { reason, stale: true, total, ..How::HIT } });
             }
             (Some(Err(error)), _) => return Err(error),
@@ -191,7 +191,7 @@ async fn ask(
     };
     let sent = client.clock.now();
     let answer = send_with_retry(&*client.transport, &*client.clock, &client.retry, request.to_http()?).await;
-    let http = client.clock.now().since(sent);
+    let http = client.clock.now().since(sent).into();
     let grant = request.read(answer).inspect_err(|error| {
         if error.denied().is_some() {
             client.credential.refused();

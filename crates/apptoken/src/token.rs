@@ -47,8 +47,28 @@ pub(crate) struct How {
     pub(crate) source: AcquiredFrom,
     pub(crate) reason: RefreshReason,
     pub(crate) stale: bool,
-    pub(crate) total: Duration,
-    pub(crate) http: Duration,
+    pub(crate) total: Millis,
+    pub(crate) http: Millis,
+}
+
+/// A duration in four bytes, up to seven weeks: what a hit moves is kept small.
+#[derive(Clone, Copy)]
+pub(crate) struct Millis(u32);
+
+impl Millis {
+    pub(crate) const ZERO: Self = Self(0);
+}
+
+impl From<Duration> for Millis {
+    fn from(duration: Duration) -> Self {
+        Self(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Millis> for Duration {
+    fn from(millis: Millis) -> Self {
+        Self::from_millis(millis.0.into())
+    }
 }
 
 impl How {
@@ -57,8 +77,8 @@ impl How {
         source: AcquiredFrom::Cache,
         reason: RefreshReason::NotApplicable,
         stale: false,
-        total: Duration::ZERO,
-        http: Duration::ZERO,
+        total: Millis::ZERO,
+        http: Millis::ZERO,
     };
 }
 
@@ -164,8 +184,8 @@ impl AccessToken {
             source: self.how.source,
             refresh_reason: self.how.reason,
             stale: self.how.stale,
-            duration_total: self.how.total,
-            duration_http: self.how.http,
+            duration_total: self.how.total.into(),
+            duration_http: self.how.http.into(),
             token_endpoint: self.data.token_endpoint.to_string(),
         }
     }

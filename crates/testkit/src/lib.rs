@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod keys;
+
 use std::fmt::{Debug, Display};
 use std::fs::File;
 use std::io::{self, Write};
