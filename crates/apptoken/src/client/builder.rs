@@ -216,10 +216,10 @@ fn default_transport(_roots: &[Vec<u8>]) -> Result<Box<dyn DynTransport>, Error>
 }
 
 impl fmt::Debug for ConfidentialClientBuilder {
+    /// Not the authority: before [`build`](Self::build) has looked at it, it may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfidentialClientBuilder")
             .field("client_id", &self.client_id)
-            .field("authority", &self.authority)
             .field("tenant", &self.tenant)
             .finish_non_exhaustive()
     }
