@@ -209,5 +209,9 @@ async fn an_assertion_callback_that_fails() {
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the token file is gone");
     let error = client(Ok(" ")).acquire_token_for_client(scope).await.unwrap_err();
     says(&error, ErrorKind::Credential, &["empty assertion"]);
+    let missing = good().federated_token_file("/no/such/token").transport(sent.clone()).build().unwrap();
+    let error = missing.acquire_token_for_client(scope).await.unwrap_err();
+    says(&error, ErrorKind::Credential, &["the client assertion callback failed"]);
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("/no/such/token cannot be opened"));
     assert_eq!(sent.0.load(Ordering::SeqCst), 0);
 }

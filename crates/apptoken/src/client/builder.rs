@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -8,7 +9,9 @@ use crate::Error;
 use crate::authority::{Authority, PUBLIC_CLOUD};
 use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
-use crate::credential::{AssertionSource, Certificate, CertificateCredential, Credential, DynAssertionSource};
+use crate::credential::{
+    AssertionSource, Certificate, CertificateCredential, Credential, DynAssertionSource, TokenFile,
+};
 use crate::http::{DynTransport, RetryPolicy, Transport};
 use crate::scope::ScopeRule;
 
@@ -92,6 +95,12 @@ impl ConfidentialClientBuilder {
     pub fn client_assertion(mut self, source: impl AssertionSource) -> Self {
         self.credentials.push(Given::Assertion(Box::new(source)));
         self
+    }
+
+    /// Proves the app by the assertion in a file that the platform keeps fresh: workload identity federation, as on
+    /// Kubernetes (`AZURE_FEDERATED_TOKEN_FILE`). The file is read for each token request.
+    pub fn federated_token_file(self, path: impl Into<PathBuf>) -> Self {
+        self.client_assertion(TokenFile(path.into()))
     }
 
     /// Sends the certificate's chain with each assertion (`x5c`), for apps that are registered by subject name and
@@ -181,7 +190,7 @@ impl ConfidentialClientBuilder {
 }
 
 fn the_one(mut given: Vec<Given>, send_x5c: bool, clock: &dyn Clock) -> Result<Credential, Error> {
-    const ADVICE: &str = "give one of client_secret, certificate and client_assertion";
+    const ADVICE: &str = "give one of client_secret, certificate, client_assertion and federated_token_file";
     let only = match (given.pop(), given.is_empty()) {
         (Some(only), true) => only,
         (Some(_), false) => return Err(Error::credential("more than one credential was given").with_advice(ADVICE)),

@@ -3,6 +3,7 @@
 
 mod assertion;
 mod certificate;
+mod token_file;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ pub(crate) use assertion::DynAssertionSource;
 pub use assertion::{AssertionRequest, AssertionSource};
 pub use certificate::Certificate;
 pub(crate) use certificate::CertificateCredential;
+pub(crate) use token_file::TokenFile;
 
 use crate::Error;
 use crate::clock::Clock;

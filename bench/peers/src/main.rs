@@ -1,0 +1,64 @@
+//! apptoken as a driver of the peers' harness: `cargo run --release -- --authority URL --ca FILE --case NAME`.
+
+use std::future::{Future, IntoFuture};
+
+use apptoken::http::ReqwestTransport;
+use apptoken::{AccessToken, Certificate, ConfidentialClient, ConfidentialClientBuilder};
+use peers_harness::{Args, CLIENT_ID, Cred, Peer, SCOPE, SECRET, TENANT};
+
+struct Apptoken;
+
+impl Peer for Apptoken {
+    type Client = ConfidentialClient;
+    type Multi = ConfidentialClient;
+    type Tok = AccessToken;
+    const NAME: &'static str = "apptoken";
+
+    fn version() -> String {
+        "0.1.0".into()
+    }
+
+    fn open(args: &Args, cred: Cred) -> ConfidentialClient {
+        let builder = builder(args);
+        match cred {
+            Cred::Secret => builder.client_secret(SECRET),
+            Cred::Cert => {
+                let file = |name| format!("{}/{name}", args.ca_dir);
+                builder.certificate(Certificate::from_pem_files(file("client.crt"), file("client.key"), None).expect("a certificate"))
+            }
+        }
+        .build()
+        .expect("a client")
+    }
+
+    async fn get(client: &ConfidentialClient, scope: &str) -> AccessToken {
+        client.acquire_token_for_client(scope).await.expect("a token")
+    }
+
+    fn secret(token: &AccessToken) -> &str {
+        token.secret()
+    }
+
+    fn multi(args: &Args) -> ConfidentialClient {
+        Self::open(args, Cred::Secret)
+    }
+
+    async fn get_tenant(client: &mut ConfidentialClient, tenant: &str) -> AccessToken {
+        client.acquire_token_for_client(SCOPE).tenant(tenant).await.expect("a token")
+    }
+
+    fn hit_tenant<'a>(client: &'a ConfidentialClient, tenant: &'a str) -> impl Future<Output = AccessToken> + Send + 'a {
+        let hit = client.acquire_token_for_client(SCOPE).tenant(tenant).into_future();
+        async move { hit.await.expect("a token") }
+    }
+}
+
+fn builder(args: &Args) -> ConfidentialClientBuilder {
+    let ca = std::fs::read(&args.ca).expect("the CA");
+    let transport = ReqwestTransport::builder().add_root_certificate_pem(&ca).expect("the CA").trust_machine_roots(false).build();
+    ConfidentialClient::builder(CLIENT_ID).tenant(TENANT).authority(&args.authority).transport(transport)
+}
+
+fn main() {
+    peers_harness::run::<Apptoken>();
+}

@@ -1,0 +1,137 @@
+//! Many callers at once: one request for each key, and leaving disturbs nobody.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::time::Duration;
+
+use apptoken::{AccessToken, ConfidentialClient, Error};
+use apptoken_emulator::Fault;
+use common::{GRAPH, TODO, World};
+use tokio::task::JoinHandle;
+
+fn call(client: &ConfidentialClient, force: bool) -> JoinHandle<Result<AccessToken, Error>> {
+    let client = client.clone();
+    tokio::spawn(async move { client.acquire_token_for_client([TODO]).force_refresh(force).await })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_callers_make_one_request() {
+    let world = World::start().await;
+    world.entra.faults().latency(Duration::from_millis(200));
+    let client = world.client();
+    let calls = (0..1000).map(|_| call(&client, false)).collect::<Vec<_>>();
+    let mut tokens = Vec::new();
+    for call in calls {
+        tokens.push(call.await.unwrap().unwrap());
+    }
+    assert!(tokens.iter().all(|token| token.secret() == tokens[0].secret()));
+    assert_eq!(world.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forced_callers_that_come_together_share_too() {
+    let world = World::start().await;
+    let client = world.client();
+    let kept = client.acquire_token_for_client([TODO]).await.unwrap();
+    world.entra.faults().latency(Duration::from_millis(300));
+    let forced = (0..1000).map(|_| call(&client, true)).collect::<Vec<_>>();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let meanwhile = client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(meanwhile.secret(), kept.secret(), "a hit does not wait for a forced refresh");
+    for call in forced {
+        assert_ne!(call.await.unwrap().unwrap().secret(), kept.secret());
+    }
+    assert_eq!(world.requests(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_leaves_cancels_nobody_else() {
+    let world = World::start().await;
+    world.entra.faults().latency(Duration::from_millis(300));
+    let client = world.client();
+    let first = call(&client, false);
+    world.until_requests(1).await;
+    let calls = (0..20).map(|_| call(&client, false)).collect::<Vec<_>>();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // the one that leads the request, and half of those that wait
+    first.abort();
+    let mut staying = Vec::new();
+    for (i, call) in calls.into_iter().enumerate() {
+        if i % 2 == 0 {
+            call.abort();
+        } else {
+            staying.push(call);
+        }
+    }
+    for call in staying {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(world.requests(), 1);
+}
+
+#[tokio::test]
+async fn when_all_leave_the_next_caller_begins_anew() {
+    let world = World::start().await;
+    world.entra.faults().next_token_requests(1, Fault::Hang);
+    let client = world.client();
+    let only = call(&client, false);
+    world.until_requests(1).await;
+    only.abort();
+    assert!(only.await.unwrap_err().is_cancelled());
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(world.requests(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_shared_by_all_who_waited() {
+    let world = World::start().await;
+    world.entra.faults().latency(Duration::from_millis(200));
+    let client = world.bare().client_secret(format!("{}-wrong", testkit::CANARY)).build().unwrap();
+    let calls = (0..100).map(|_| call(&client, false)).collect::<Vec<_>>();
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(error.denied().unwrap().has_code(7000215));
+    }
+    assert_eq!(world.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_hit_does_not_wait_for_another_key() {
+    let world = World::start().await;
+    let client = world.client();
+    client.acquire_token_for_client([GRAPH]).await.unwrap();
+    world.entra.faults().next_token_requests(1, Fault::Hang);
+    let hanging = call(&client, false);
+    world.until_requests(2).await;
+    for _ in 0..1000 {
+        client.acquire_token_for_client([GRAPH]).await.unwrap();
+    }
+    assert_eq!(world.requests(), 2);
+    hanging.abort();
+}
+
+/// A refresh behind the caller's back runs on the caller's runtime; when that one ends first, the next caller's refreshes.
+#[test]
+fn a_runtime_that_ends_takes_only_its_refresh_along() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let lasting = runtime();
+    let world = lasting.block_on(World::start());
+    world.entra.faults().token_lifetime(Some(common::minutes(24 * 60)));
+    let client = world.client();
+    let first = runtime().block_on(async { client.acquire_token_for_client([TODO]).await.unwrap() });
+    world.advance(common::minutes(13 * 60));
+    world.entra.faults().next_token_requests(1, Fault::Hang);
+    let brief = runtime();
+    brief.block_on(async {
+        client.acquire_token_for_client([TODO]).await.unwrap();
+        world.until_requests(2).await;
+    });
+    brief.shutdown_background();
+    world.advance(common::minutes(2));
+    lasting.block_on(async {
+        assert_eq!(client.acquire_token_for_client([TODO]).await.unwrap().secret(), first.secret());
+        world.until_requests(3).await;
+        assert_ne!(client.acquire_token_for_client([TODO]).await.unwrap().secret(), first.secret());
+    });
+}
