@@ -51,3 +51,8 @@ pub use error::{Denied, Error, ErrorKind};
 pub use scope::IntoScopes;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use token::{AccessToken, AcquiredFrom, Metadata, RefreshReason};
+
+/// Keeps the README's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
