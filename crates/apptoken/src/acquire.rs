@@ -216,7 +216,7 @@ fn keep(
     // a token that lives for less than ten minutes is used for half its life
     let margin = MARGIN.min(life / 2);
     let refresh_in = grant.refresh_in.or_else(|| (life >= LONG_LIFE).then_some(life / 2));
-    let refresh_at = refresh_in.map_or(life, |after| after - random_below(JITTER.min(after / 10)));
+    let refresh_at = refresh_in.map_or(life - margin, |after| after - random_below(JITTER.min(after / 10)));
     TokenData {
         header: grant.header,
         scopes: scope.into(),
@@ -225,7 +225,11 @@ fn keep(
         correlation_id,
         expires_on: wall + life,
         refresh_on: refresh_in.map(|after| wall + after),
-        timetable: Timetable { refresh_at: now + refresh_at, margin_at: now + (life - margin), expires_at: now + life },
+        timetable: Timetable {
+            refresh_at: now + refresh_at.min(life - margin),
+            margin_at: now + (life - margin),
+            expires_at: now + life,
+        },
     }
 }
 

@@ -33,7 +33,8 @@ pub(crate) struct TokenData {
 /// The life of a token on the client's monotonic clock, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timetable {
-    /// From here on a refresh behind the caller's back is due. Jittered once, when the token arrived.
+    /// From here on a refresh behind the caller's back is due: jittered once, when the token arrived. The same as the
+    /// next for a token that is not refreshed ahead.
     pub(crate) refresh_at: Moment,
     /// From here on callers wait for a new token, and get this one only when there is none.
     pub(crate) margin_at: Moment,

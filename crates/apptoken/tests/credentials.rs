@@ -208,7 +208,7 @@ async fn a_refusal_comes_with_the_authoritys_words_and_our_advice() {
     assert!(denied.description().starts_with("AADSTS7000215:") && !denied.description().contains("Trace ID"));
     assert_eq!(denied.correlation_id().unwrap(), error.correlation_id().unwrap().to_string());
     let logged = world.entra.sign_ins();
-    assert_eq!(denied.trace_id(), Some(&*logged.last().unwrap().trace_id));
+    assert_eq!(denied.trace_id(), Some(&*logged.last().unwrap().trace_id.to_string()));
     assert!(error.advice().unwrap().contains("not its Secret ID"));
     assert!(!error.is_transient());
     let text = error.to_string();

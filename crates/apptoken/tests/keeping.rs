@@ -234,5 +234,5 @@ async fn the_correlation_id_is_sent_and_returned() {
     let id = uuid::Uuid::new_v4();
     let token = client.acquire_token_for_client([TODO]).correlation_id(id).await.unwrap();
     assert_eq!(token.correlation_id(), id);
-    assert_eq!(world.entra.sign_ins().last().unwrap().correlation_id, id.to_string());
+    assert_eq!(world.entra.sign_ins().last().unwrap().correlation_id, id);
 }

@@ -107,7 +107,7 @@ impl Slot {
 
     /// A token has arrived.
     pub(crate) fn store(&self, token: Arc<TokenData>, now: Moment) {
-        let fresh_until = token.timetable.refresh_at.min(token.timetable.margin_at);
+        let fresh_until = token.timetable.refresh_at;
         let mut state = self.lock();
         state.wait = None;
         state.filled_at = Some(now);

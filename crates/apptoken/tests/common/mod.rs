@@ -1,5 +1,5 @@
 //! A local Entra ID with a daemon and an API in it, and clients on a clock that stands still.
-#![allow(clippy::unwrap_used, dead_code, reason = "shared by tests that each use a part")]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by tests that each use a part")]
 
 use std::sync::Arc;
 use std::time::Duration;
