@@ -61,7 +61,9 @@ mod tests {
         ];
         for (values, expected) in table {
             let mut headers = HeaderMap::new();
-            values.iter().for_each(|v| drop(headers.append(AUTHORIZATION, v.parse().unwrap())));
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
             assert_eq!(token(&headers), expected, "{values:?}");
         }
         let mut headers = HeaderMap::new();

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn shaped_like_entras() {
-        let challenge = Challenge::new("api://todolist", "https://login.microsoftonline.com/t/oauth2/authorize", Some("id"));
+        let challenge =
+            Challenge::new("api://todolist", "https://login.microsoftonline.com/t/oauth2/authorize", Some("id"));
         let challenge = challenge.unwrap();
         assert_eq!(
             challenge.header(None),

@@ -1,8 +1,11 @@
 //! Why a request was turned away, told twice: to the client in words that help an honest one, to the log in full.
 
-use std::fmt;
+mod answer;
+mod log;
 
 use http::StatusCode;
+
+pub(crate) use log::presented;
 
 /// Why a request was turned away.
 ///
@@ -161,7 +164,7 @@ impl Rejection {
         match self {
             Self::RoleMissing { required, all, .. } if !required.is_empty() => {
                 let how = if *all && required.len() > 1 { "all of" } else { "one of" };
-                format!("{said} Needed: {how} {}.", list(required))
+                format!("{said} Needed: {how} {}.", log::list(required))
             }
             _ => said.to_owned(),
         }
@@ -171,16 +174,19 @@ impl Rejection {
     pub(crate) fn words(&self) -> (&'static str, &'static str) {
         match self {
             Self::AlgorithmRefused { .. } => ("algorithm_refused", "The access token is not signed with RS256."),
-            Self::AudienceMismatch { .. } => {
-                ("audience_mismatch", "The access token is for another resource. Ask for this API's scope: its App ID URI and /.default.")
-            }
+            Self::AudienceMismatch { .. } => (
+                "audience_mismatch",
+                "The access token is for another resource. Ask for this API's scope: its App ID URI and /.default.",
+            ),
             Self::AuthorizationAmbiguous => {
                 ("authorization_ambiguous", "The request carries more than one Authorization header.")
             }
             Self::AuthorizationMalformed => {
                 ("authorization_malformed", "The Authorization header is not 'Bearer' and one access token.")
             }
-            Self::ClaimInvalid { .. } => ("claim_invalid", "A claim of the access token is missing or has the wrong type."),
+            Self::ClaimInvalid { .. } => {
+                ("claim_invalid", "A claim of the access token is missing or has the wrong type.")
+            }
             Self::Expired { .. } => ("expired", "The access token is expired. Ask for a new one."),
             Self::IssuerMismatch { .. } => ("issuer_mismatch", "The access token is from another issuer."),
             Self::KeyIdMissing => ("key_id_missing", "The access token does not say which key signed it."),
@@ -191,7 +197,9 @@ impl Rejection {
             Self::KeysUnavailable => ("keys_unavailable", "Access tokens cannot be checked at the moment. Try again."),
             Self::NotYetValid { .. } => ("not_yet_valid", "The access token is not valid yet. Compare the clocks."),
             Self::ProtectMissing => ("protect_missing", "The API is not set up correctly."),
-            Self::RoleMissing { .. } => ("role_missing", "The application has not been granted an app role that this request needs."),
+            Self::RoleMissing { .. } => {
+                ("role_missing", "The application has not been granted an app role that this request needs.")
+            }
             Self::RolesAbsent { .. } => (
                 "roles_absent",
                 "The access token carries no app role. An administrator must grant the application one, then ask for a new token.",
@@ -199,95 +207,17 @@ impl Rejection {
             Self::SignatureInvalid => ("signature_invalid", "The signature of the access token is not valid."),
             Self::TenantMismatch { .. } => ("tenant_mismatch", "The access token is from another tenant."),
             Self::TokenMalformed { .. } => ("token_malformed", "The access token is not a well-formed JSON Web Token."),
-            Self::TokenMissing => ("token_missing", "The request carries no access token. Send one as 'Authorization: Bearer'."),
+            Self::TokenMissing => {
+                ("token_missing", "The request carries no access token. Send one as 'Authorization: Bearer'.")
+            }
             Self::TokenTooLong { .. } => ("token_too_long", "The access token is too long."),
-            Self::UserToken { .. } => {
-                ("user_token", "The access token was issued for a user. This API serves applications that call for themselves.")
-            }
-        }
-    }
-}
-
-/// Text from a token that is not believed, fit for one line of a log: escaped and cut.
-pub(crate) fn presented(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_PRESENTED).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MAX_PRESENTED).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AlgorithmRefused { presented } => write!(f, "the token's alg is `{presented}`, only RS256 is accepted"),
-            Self::AudienceMismatch { expected, presented } => {
-                write!(f, "the token's aud is `{presented}`, accepted is {expected}{}", audience_hint(expected, presented))
-            }
-            Self::AuthorizationAmbiguous => f.write_str("more than one Authorization header"),
-            Self::AuthorizationMalformed => f.write_str("the Authorization header is not `Bearer` and one token"),
-            Self::ClaimInvalid { claim, problem } => write!(f, "the token's claim `{claim}` {problem}"),
-            Self::Expired { expired_at, now } => {
-                write!(f, "the token expired {} s ago (exp {expired_at}, now {now})", now.saturating_sub(*expired_at))
-            }
-            Self::IssuerMismatch { expected, presented } => {
-                write!(f, "the token's iss is `{presented}`, the tenant's is {expected}")
-            }
-            Self::KeyIdMissing => f.write_str("the token's header has no kid"),
-            Self::KeyIssuerMismatch { expected, presented } => {
-                write!(f, "the signing key belongs to issuer `{expected}`, the token's iss is `{presented}`")
-            }
-            Self::KeyUnknown { presented } => write!(f, "no key of the tenant has the token's kid `{presented}`"),
-            Self::KeysUnavailable => f.write_str("the tenant's keys have not been fetched yet, see the earlier warning"),
-            Self::NotYetValid { valid_from, now } => {
-                write!(f, "the token is valid in {} s (nbf {valid_from}, now {now})", valid_from.saturating_sub(*now))
-            }
-            Self::ProtectMissing => {
-                f.write_str("RequireRoles saw a request without a Caller: add the Protect layer outside it")
-            }
-            Self::RoleMissing { required, all, granted, app_id } => {
-                let (how, granted) = (if *all { "all of" } else { "one of" }, list(granted));
-                write!(f, "application {app_id} has roles [{granted}], needed is {how} [{}]", list(required))
-            }
-            Self::RolesAbsent { app_id } => write!(
-                f,
-                "application {app_id} has no app role on this API: grant one and consent to it, or admit it with allow_callers"
+            Self::UserToken { .. } => (
+                "user_token",
+                "The access token was issued for a user. This API serves applications that call for themselves.",
             ),
-            Self::SignatureInvalid => f.write_str("the token's signature does not match the key that its kid names"),
-            Self::TenantMismatch { expected, presented } => {
-                write!(f, "the token's tid is `{presented}`, the configured tenant is {expected}")
-            }
-            Self::TokenMalformed { problem } => write!(f, "the token is malformed: {problem}"),
-            Self::TokenMissing => f.write_str("no bearer token"),
-            Self::TokenTooLong { bytes } => write!(f, "the token has {bytes} bytes"),
-            Self::UserToken { because, app_id } => {
-                write!(f, "a user's token ({because}), got through application {app_id}; allow_user_tokens is off")
-            }
         }
     }
 }
-
-impl std::error::Error for Rejection {}
-
-/// The two mistakes that are behind most refused audiences.
-fn audience_hint(expected: &str, presented: &str) -> &'static str {
-    let accepted = || expected.split(", ").map(|quoted| quoted.trim_matches('`'));
-    if accepted().any(|one| one.trim_end_matches('/') == presented.trim_end_matches('/')) {
-        " (they differ by a slash at the end: add the other spelling with audience())"
-    } else if crate::tenant::Guid::parse(presented).is_some()
-        && !accepted().any(|one| crate::tenant::Guid::parse(one).is_some())
-    {
-        " (a version 2.0 token names the API by its client id: if this one is yours, add it with client_id())"
-    } else {
-        ""
-    }
-}
-
-fn list(roles: &[String]) -> String {
-    roles.join(", ")
-}
-
-const MAX_PRESENTED: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -313,22 +243,6 @@ mod tests {
         }
         let audience = Rejection::AudienceMismatch { expected: "EXPECTED".into(), presented: "PRESENTED".into() };
         assert_eq!(audience.to_string(), "the token's aud is `PRESENTED`, accepted is EXPECTED");
-    }
-
-    #[test]
-    fn refused_audiences_come_with_the_likely_cause() {
-        let said = |presented: &str| {
-            Rejection::AudienceMismatch { expected: "`api://todolist`".into(), presented: presented.into() }.to_string()
-        };
-        assert!(said("api://todolist/").contains("differ by a slash"));
-        assert!(said("00001111-aaaa-2222-bbbb-3333cccc4444").contains("add it with client_id()"));
-        assert!(said("https://graph.microsoft.com").ends_with("accepted is `api://todolist`"));
-    }
-
-    #[test]
-    fn presented_text_cannot_forge_a_log_line() {
-        assert_eq!(presented("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
-        assert_eq!(presented(&"x".repeat(300)).chars().count(), MAX_PRESENTED + 1);
     }
 
     #[test]

@@ -54,7 +54,9 @@ impl Tenant {
         if name.len() <= 253 && name.contains('.') && name.split('.').all(label) {
             return Ok(Self::Domain(name.into()));
         }
-        Err(format!("the tenant is {text:?}, which is neither a GUID nor a domain name such as contoso.onmicrosoft.com"))
+        Err(format!(
+            "the tenant is {text:?}, which is neither a GUID nor a domain name such as contoso.onmicrosoft.com"
+        ))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -80,7 +82,9 @@ impl Authority {
         let mut url = Url::parse(text).map_err(|e| wrong(&format!("which is not a URL ({e})")))?;
         secure(&url, http_loopback).map_err(|why| wrong(&why))?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err("the authority carries user information, a query or a fragment: leave only https://host[:port]".into());
+            return Err(
+                "the authority carries user information, a query or a fragment: leave only https://host[:port]".into(),
+            );
         }
         let path: Vec<&str> = url.path().split('/').filter(|segment| !segment.is_empty()).collect();
         let tenant = match path.as_slice() {

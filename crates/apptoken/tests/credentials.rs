@@ -12,11 +12,13 @@ use common::{CONTOSO, DAEMON, FABRIKAM, GRAPH, TODO, World, certificate, minutes
 use serde_json::Value;
 use testkit::keys;
 
+type Form = Vec<(String, String)>;
+
 /// Passes requests on and keeps their forms.
 #[derive(Clone)]
 struct Recording {
     to: Arc<ReqwestTransport>,
-    forms: Arc<Mutex<Vec<Vec<(String, String)>>>>,
+    forms: Arc<Mutex<Vec<Form>>>,
 }
 
 impl Recording {
@@ -25,7 +27,7 @@ impl Recording {
         Self { to: Arc::new(to), forms: Arc::default() }
     }
 
-    fn forms(&self) -> Vec<Vec<(String, String)>> {
+    fn forms(&self) -> Vec<Form> {
         self.forms.lock().unwrap().clone()
     }
 

@@ -127,7 +127,7 @@ fn a_runtime_that_ends_takes_only_its_refresh_along() {
         client.acquire_token_for_client([TODO]).await.unwrap();
         world.until_requests(2).await;
     });
-    brief.shutdown_background();
+    brief.shutdown_timeout(Duration::from_secs(5));
     world.advance(common::minutes(2));
     lasting.block_on(async {
         assert_eq!(client.acquire_token_for_client([TODO]).await.unwrap().secret(), first.secret());

@@ -2,17 +2,17 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::configuration::Origin;
+use crate::origin::Origin;
 
 /// A setting that is missing, misspelt, of the wrong type, still a template's placeholder, or in an unreadable file.
 ///
 /// Names the file and line, or the environment variable, that holds it, the key with its section
 /// (`AzureAd:ClientId`), and what belongs there. Values of keys that hold secrets are never part of it.
 #[derive(Clone)]
-pub struct ConfigurationError(Arc<Inner>);
+pub struct ConfigurationError(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     file: Option<PathBuf>,
     line: Option<u32>,
@@ -62,7 +62,7 @@ impl ConfigurationError {
 
     /// An error with nothing but its text; the other constructors add a place to it.
     pub(crate) fn new(problem: impl Into<String>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Box::new(Inner {
             file: None,
             line: None,
             column: None,
@@ -106,10 +106,7 @@ impl ConfigurationError {
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        // just made, so never shared yet
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            change(inner);
-        }
+        change(&mut self.0);
         self
     }
 }

@@ -5,6 +5,7 @@ mod http;
 
 pub use configuration::ConfigurationError;
 pub use http::HttpError;
+pub(crate) use http::Parts as HttpErrorParts;
 
 use std::fmt;
 
@@ -171,5 +172,13 @@ impl From<ConfigurationError> for Error {
 impl From<apptoken::Error> for Error {
     fn from(error: apptoken::Error) -> Self {
         Self::Token(error)
+    }
+}
+
+/// The text of a token library's error and its next step in one sentence.
+pub(crate) fn with_advice(error: &apptoken::Error) -> String {
+    match error.advice() {
+        Some(advice) => format!("{error}: {advice}"),
+        None => error.to_string(),
     }
 }

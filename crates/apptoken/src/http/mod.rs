@@ -60,7 +60,7 @@ pub struct TransportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The answer broke off, or was not HTTP. Not retried: the request may have had its effect.
+    /// The answer broke off, or was not HTTP. Retried: a token that is issued twice does no harm.
     Body,
     /// No connection, name resolution included. Retried.
     Connect,

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 
 /// How often and how patiently a token request is sent again.
 ///
-/// Retried are time-outs, failed connections, 408 and 5xx. What carries a `Retry-After` is not: the wait that it asks for
+/// Retried are time-outs, failed and broken connections, 408 and 5xx. What carries a `Retry-After` is not: the wait that it asks for
 /// is remembered with the token's slot instead of being slept through by a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -78,7 +78,9 @@ fn worth_retrying(outcome: &Result<Response, TransportError>) -> bool {
             (status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT)
                 && !response.headers().contains_key(RETRY_AFTER)
         }
-        Err(error) => matches!(error.kind(), TransportErrorKind::Connect | TransportErrorKind::Timeout),
+        Err(error) => {
+            matches!(error.kind(), TransportErrorKind::Body | TransportErrorKind::Connect | TransportErrorKind::Timeout)
+        }
     }
 }
 
