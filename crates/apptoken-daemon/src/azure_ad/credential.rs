@@ -1,0 +1,249 @@
+//! `ClientCredentials`: how the app proves who it is, in order of preference.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use apptoken::{Certificate, ConfidentialClientBuilder, ExposeSecret, SecretString};
+use apptoken_jose::base64url;
+use zeroize::Zeroizing;
+
+use super::keys;
+use crate::configuration::{Key, Section, Text};
+use crate::error::{ConfigurationError, with_advice};
+use crate::origin::Origin;
+
+/// One credential, as described; a certificate is read only when it is tried.
+pub(super) struct CredentialDescription {
+    index: usize,
+    key: String,
+    origin: Option<Origin>,
+    source: Source,
+}
+
+/// Where a credential comes from (`CredentialSource` in .NET).
+enum Source {
+    ClientSecret(SecretString),
+    Path { path: PathBuf, password: SecretString },
+    Base64Encoded { value: SecretString, password: SecretString },
+}
+
+/// An entry that cannot be used, and why.
+#[derive(Clone)]
+pub(super) struct Unusable {
+    pub(super) index: usize,
+    pub(super) error: ConfigurationError,
+}
+
+/// The credentials of the `AzureAd` section: usable as far as can be seen, and not usable.
+pub(super) fn read_all(
+    section: &Section<'_>,
+) -> Result<(Vec<CredentialDescription>, Vec<Unusable>), ConfigurationError> {
+    let mut list = section.items(&keys::CLIENT_CREDENTIALS)?;
+    let certificates = section.items(&keys::CLIENT_CERTIFICATES)?;
+    if !list.is_empty() && !certificates.is_empty() {
+        let problem = "is set beside ClientCredentials: keep ClientCredentials";
+        return Err(certificates[0].error("", problem));
+    }
+    list.extend(certificates);
+    let legacy = section.text(&keys::CLIENT_SECRET)?;
+    match (legacy, list.is_empty()) {
+        (Some(secret), true) => return Ok((vec![CredentialDescription::secret(0, &secret)?], Vec::new())),
+        (Some(secret), false) => {
+            let at = list[0].origin().map_or_else(String::new, |origin| format!(" ({origin})"));
+            return Err(secret.error(format!("is set beside ClientCredentials{at}: keep one of the two")));
+        }
+        (None, true) => {
+            // a blank ClientSecret is the likelier place
+            let key = if section.names().iter().any(|(name, _)| name.eq_ignore_ascii_case(keys::CLIENT_SECRET.name)) {
+                &keys::CLIENT_SECRET
+            } else {
+                &keys::CLIENT_CREDENTIALS
+            };
+            return Err(section.missing(key));
+        }
+        (None, false) => {}
+    }
+    let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+    for (index, entry) in list.iter().enumerate() {
+        if entry.boolean(&SKIP)?.unwrap_or(false) {
+            tracing::debug!("{} is skipped, as it says", entry.name());
+            continue;
+        }
+        match CredentialDescription::read(index, entry) {
+            Ok(description) => usable.push(description),
+            Err(error) => unusable.push(Unusable { index, error }),
+        }
+    }
+    if usable.is_empty() && unusable.is_empty() {
+        return Err(section.error(keys::CLIENT_CREDENTIALS.name, "has only entries with Skip: take it off one of them"));
+    }
+    Ok((usable, unusable))
+}
+
+impl CredentialDescription {
+    fn read(index: usize, entry: &Section<'_>) -> Result<Self, ConfigurationError> {
+        let source = match source_type(entry)? {
+            SourceType::ClientSecret => return Self::secret(index, &entry.required(&keys::CLIENT_SECRET)?),
+            SourceType::Path => {
+                let text = entry.required(&CERTIFICATE_DISK_PATH)?;
+                Source::Path { path: beside_its_file(text.value, text.origin), password: password(entry)? }
+            }
+            SourceType::Base64Encoded => {
+                let text = entry.required(&BASE64_ENCODED_VALUE)?;
+                Source::Base64Encoded { value: text.value.into(), password: password(entry)? }
+            }
+        };
+        Ok(Self { index, key: entry.name().to_owned(), origin: entry.origin().cloned(), source })
+    }
+
+    fn secret(index: usize, text: &Text<'_>) -> Result<Self, ConfigurationError> {
+        if text.value.trim() != text.value {
+            return Err(text
+                .error("begins or ends with white space, which no client secret does (a line break out of a file?)"));
+        }
+        if uuid::Uuid::try_parse(text.value).is_ok() {
+            tracing::warn!(
+                "{}: {} looks like a secret's id, not its value: the portal shows both side by side",
+                text.origin,
+                text.key
+            );
+        }
+        let source = Source::ClientSecret(text.value.into());
+        Ok(Self { index, key: text.key.to_owned(), origin: Some(text.origin.clone()), source })
+    }
+
+    /// Gives the credential to the client's builder, reading its certificate.
+    pub(super) fn apply(
+        &self,
+        builder: ConfidentialClientBuilder,
+    ) -> Result<ConfidentialClientBuilder, apptoken::Error> {
+        match &self.source {
+            Source::ClientSecret(secret) => Ok(builder.client_secret(secret.clone())),
+            Source::Path { path, password } => Ok(builder.certificate(from_file(path, password)?)),
+            Source::Base64Encoded { value, password } => {
+                let bytes = base64url::decode_lenient(value.expose_secret())
+                    .map(Zeroizing::new)
+                    .map_err(|_| apptoken::Error::credential("Base64EncodedValue is not base64"))?;
+                Ok(builder.certificate(from_bytes(&bytes, password)?))
+            }
+        }
+    }
+
+    /// This entry, with why it could not be used.
+    pub(super) fn unusable(&self, error: apptoken::Error) -> Unusable {
+        let place = ConfigurationError::new(format!("cannot be used: {}", with_advice(&error))).with_key(&self.key);
+        let place = match &self.origin {
+            Some(origin) => place.with_origin(origin),
+            None => place,
+        };
+        Unusable { index: self.index, error: place.caused_by(error) }
+    }
+}
+
+/// The source types we load.
+#[derive(Clone, Copy)]
+enum SourceType {
+    ClientSecret,
+    Path,
+    Base64Encoded,
+}
+
+/// `SourceType`, by name or by .NET's number; without it, what the one field that is set implies, so that
+/// `AzureAd__ClientCredentials__0__ClientSecret` is enough.
+fn source_type(entry: &Section<'_>) -> Result<SourceType, ConfigurationError> {
+    const LOADED: [(&str, SourceType, &Key); 3] = [
+        ("ClientSecret", SourceType::ClientSecret, &keys::CLIENT_SECRET),
+        ("Path", SourceType::Path, &CERTIFICATE_DISK_PATH),
+        ("Base64Encoded", SourceType::Base64Encoded, &BASE64_ENCODED_VALUE),
+    ];
+    let Some(text) = entry.text_or_number(&SOURCE_TYPE)? else {
+        let mut implied = LOADED.iter().filter(|(_, _, key)| entry.is_set(key.name).is_some());
+        return match (implied.next(), implied.next()) {
+            (Some((_, source, _)), None) => Ok(*source),
+            _ => Err(entry.missing(&SOURCE_TYPE)),
+        };
+    };
+    let name =
+        text.value.parse::<usize>().ok().and_then(|number| ALL_SOURCES.get(number).copied()).unwrap_or(text.value);
+    if let Some((_, source, _)) = LOADED.iter().find(|(loaded, ..)| loaded.eq_ignore_ascii_case(name)) {
+        return Ok(*source);
+    }
+    let supported = "supported are ClientSecret, Path and Base64Encoded";
+    Err(match ALL_SOURCES.iter().find(|source| source.eq_ignore_ascii_case(name)) {
+        Some(source) => text.error(format!("is {source}, which is not supported yet: {supported}")),
+        None => match crate::configuration::closest(name, ALL_SOURCES) {
+            Some(near) => text.error(format!("is {name:?}: did you mean {near}? ({supported})")),
+            None => text.error(format!("is {name:?}, which is no source of credentials: {supported}")),
+        },
+    })
+}
+
+fn password(entry: &Section<'_>) -> Result<SecretString, ConfigurationError> {
+    Ok(entry.text(&CERTIFICATE_PASSWORD)?.map_or("", |text| text.value).into())
+}
+
+/// A relative path is relative to the file that names it, or to the current directory if a variable does.
+fn beside_its_file(path: &str, origin: &Origin) -> PathBuf {
+    match origin {
+        Origin::File { path: file, .. } => file.parent().map_or_else(|| path.into(), |folder| folder.join(path)),
+        Origin::Variable { .. } => PathBuf::from(path),
+    }
+}
+
+/// PFX, or PEM with certificate and key in one file.
+fn from_file(path: &Path, password: &SecretString) -> Result<Certificate, apptoken::Error> {
+    let unreadable =
+        |error: std::io::Error| apptoken::Error::credential(format!("{} cannot be read: {error}", path.display()));
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path).map_err(unreadable)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(apptoken::Error::credential(format!("{} is too large for a certificate", path.display())));
+    }
+    from_bytes(&bytes, password).map_err(|error| {
+        let text = with_advice(&error);
+        apptoken::Error::credential(format!("{}: {text}", path.display()))
+    })
+}
+
+fn from_bytes(bytes: &[u8], password: &SecretString) -> Result<Certificate, apptoken::Error> {
+    let holds = |label: &[u8]| bytes.windows(label.len()).any(|window| window == label);
+    if !holds(b"-----BEGIN ") {
+        return Certificate::from_pfx(bytes, password);
+    }
+    if !holds(b"PRIVATE KEY-----") {
+        let problem = "the PEM holds no private key: put certificate and key into one file, one after the other";
+        return Err(apptoken::Error::credential(problem));
+    }
+    let passphrase = Some(password).filter(|password| !password.expose_secret().is_empty());
+    Certificate::from_pem(bytes, bytes, passphrase)
+}
+
+const SOURCE_TYPE: Key = Key::new("SourceType", "ClientSecret, Path or Base64Encoded");
+const SKIP: Key = Key::new("Skip", "true (to pass this credential over) or false");
+const CERTIFICATE_DISK_PATH: Key =
+    Key::new("CertificateDiskPath", "the path of a PFX file, or of a PEM file with certificate and key");
+const BASE64_ENCODED_VALUE: Key =
+    Key::secret("Base64EncodedValue", "the base64 of a PFX file, or of a PEM file with certificate and key");
+const CERTIFICATE_PASSWORD: Key = Key::secret("CertificatePassword", "the password of the certificate's file");
+
+/// .NET's `CredentialSource`, in the order of its numbers.
+const ALL_SOURCES: [&str; 14] = [
+    "Certificate",
+    "KeyVault",
+    "Base64Encoded",
+    "Path",
+    "StoreWithThumbprint",
+    "StoreWithDistinguishedName",
+    "ClientSecret",
+    "SignedAssertionFromManagedIdentity",
+    "SignedAssertionFilePath",
+    "SignedAssertionFromVault",
+    "AutoDecryptKeys",
+    "CustomSignedAssertion",
+    "ManagedCertificate",
+    "StoreWithSubjectName",
+];
+
+/// As for any file that is read whole.
+const MAX_BYTES: u64 = 1024 * 1024;

@@ -1,0 +1,107 @@
+//! The `AzureAd` section: which app this is, where its tokens come from and how it proves itself.
+
+mod authority;
+mod credential;
+mod keys;
+
+use apptoken::{ConfidentialClient, ConfidentialClientBuilder, ErrorKind};
+
+use self::authority::Authority;
+use self::credential::{CredentialDescription, Unusable};
+use crate::configuration::Section;
+use crate::error::{ConfigurationError, Error, with_advice};
+use crate::origin::Origin;
+
+/// An `AzureAd` section, checked as far as that goes without reading certificates.
+pub(crate) struct AzureAd {
+    authority: Authority,
+    client_id: String,
+    send_x5c: bool,
+    credentials: Vec<CredentialDescription>,
+    /// Entries that can be named but not used, in the words of their errors.
+    unusable: Vec<Unusable>,
+    /// The section's name and beginning, for errors that belong to no single key.
+    name: String,
+    origin: Option<Origin>,
+}
+
+impl AzureAd {
+    /// Reads the section. Keys we know and cannot honour are errors; keys nobody knows are warnings in the log.
+    pub(crate) fn read(section: &Section<'_>) -> Result<Self, ConfigurationError> {
+        refuse_unsupported(section)?;
+        section.warn_of_unknown(keys::known);
+        let client_id = section.required(&keys::CLIENT_ID)?.value.to_owned();
+        let authority = Authority::read(section)?;
+        let (credentials, unusable) = credential::read_all(section)?;
+        let send_x5c = section.boolean(&keys::SEND_X5C)?.unwrap_or(false);
+        let (name, origin) = (section.name().to_owned(), section.origin().cloned());
+        Ok(Self { authority, client_id, send_x5c, credentials, unusable, name, origin })
+    }
+
+    /// A client with the first credential that can be used. `adjust` has the last word on its builder.
+    ///
+    /// # Errors
+    /// When none can be used: each with its reason.
+    pub(crate) fn client(
+        &self,
+        adjust: impl Fn(ConfidentialClientBuilder) -> ConfidentialClientBuilder,
+    ) -> Result<ConfidentialClient, Error> {
+        let mut unusable = self.unusable.clone();
+        for credential in &self.credentials {
+            let builder = ConfidentialClient::builder(self.client_id.as_str())
+                .authority(self.authority.instance())
+                .tenant(self.authority.tenant())
+                .send_x5c(self.send_x5c);
+            let built = match credential.apply(builder) {
+                Ok(builder) => adjust(builder).build(),
+                Err(reason) => Err(reason),
+            };
+            match built {
+                Ok(client) => {
+                    for Unusable { error, .. } in &unusable {
+                        tracing::warn!("credential passed over: {error}");
+                    }
+                    return Ok(client);
+                }
+                Err(error) if error.kind() == ErrorKind::Credential => unusable.push(credential.unusable(error)),
+                Err(error) => {
+                    return Err(self.error(format!("cannot be used: {}", with_advice(&error))).caused_by(error).into());
+                }
+            }
+        }
+        unusable.sort_by_key(|entry| entry.index);
+        Err(match unusable.as_slice() {
+            [only] => only.error.clone(),
+            all => {
+                let reasons: Vec<String> = all.iter().map(|entry| entry.error.to_string()).collect();
+                self.error(format!("has no credential that can be used: {}", reasons.join("; ")))
+            }
+        }
+        .into())
+    }
+
+    fn error(&self, problem: String) -> ConfigurationError {
+        let error = ConfigurationError::new(problem).with_key(&self.name);
+        match &self.origin {
+            Some(origin) => error.with_origin(origin),
+            None => error,
+        }
+    }
+}
+
+fn refuse_unsupported(section: &Section<'_>) -> Result<(), ConfigurationError> {
+    for (name, problem) in keys::UNSUPPORTED {
+        // a template's `{ "IsEnabled": false, … }` asks for nothing
+        let off = section.section_if_object(name).is_some_and(|inner| inner.is_false("IsEnabled"));
+        if let Some(origin) = section.is_set(name)
+            && !off
+        {
+            return Err(ConfigurationError::at(
+                origin,
+                &format!("{}:{name}", section.name()),
+                format!("is set: {problem}"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! `WWW-Authenticate` (RFC 9110 §11.6.1), and the claims that an API demands in it.
+
+use apptoken_jose::base64url;
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
+
+/// One challenge: a scheme and its parameters.
+#[derive(Debug, PartialEq, Eq)]
+struct Challenge {
+    scheme: String,
+    parameters: Vec<(String, String)>,
+}
+
+/// The claims, as JSON, that a 401 demands of the next token: continuous access evaluation and step-up.
+///
+/// Any `Bearer` challenge of any `WWW-Authenticate` line counts. The value is base64 (either alphabet, padded or not),
+/// or, from a few older APIs, the JSON itself; anything but a JSON object is no demand.
+pub(super) fn demanded_claims(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|line| line.to_str().ok()).flat_map(parse).find_map(
+        |challenge| {
+            if !challenge.scheme.eq_ignore_ascii_case("Bearer") {
+                return None;
+            }
+            challenge
+                .parameters
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case("claims"))
+                .find_map(|(_, value)| decode(value))
+        },
+    )
+}
+
+fn decode(value: &str) -> Option<String> {
+    let json = if value.trim_start().starts_with('{') {
+        value.to_owned()
+    } else {
+        String::from_utf8(base64url::decode_lenient(value).ok()?).ok()?
+    };
+    let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&json).is_ok();
+    object.then_some(json)
+}
+
+/// The challenges of one header line. A comma separates both parameters and challenges: what follows one is a parameter
+/// if an equals sign comes next, a scheme if not.
+fn parse(line: &str) -> Vec<Challenge> {
+    let mut challenges: Vec<Challenge> = Vec::new();
+    let mut rest = Cursor(line);
+    loop {
+        rest.skip(|c| c == ',' || c.is_ascii_whitespace());
+        let word = rest.take_while(is_token);
+        if word.is_empty() {
+            match rest.0.chars().next() {
+                // a stray character: step over it and look again
+                Some(stray) => rest.0 = &rest.0[stray.len_utf8()..],
+                None => return challenges,
+            }
+            continue;
+        }
+        let after = rest.0.trim_start();
+        if let (Some(value), Some(challenge)) = (after.strip_prefix('='), challenges.last_mut()) {
+            rest.0 = value.trim_start();
+            challenge.parameters.push((word.to_owned(), rest.value()));
+            continue;
+        }
+        rest.skip(|c| c.is_ascii_whitespace());
+        rest.skip_token68();
+        challenges.push(Challenge { scheme: word.to_owned(), parameters: Vec::new() });
+    }
+}
+
+/// What is still to be read.
+struct Cursor<'l>(&'l str);
+
+impl<'l> Cursor<'l> {
+    fn skip(&mut self, what: impl Fn(char) -> bool) {
+        self.0 = self.0.trim_start_matches(what);
+    }
+
+    fn take_while(&mut self, what: impl Fn(char) -> bool) -> &'l str {
+        let end = self.0.find(|c| !what(c)).unwrap_or(self.0.len());
+        let (taken, rest) = self.0.split_at(end);
+        self.0 = rest;
+        taken
+    }
+
+    /// A quoted string without its quotes and escapes, or everything up to the next comma or blank: stricter would
+    /// refuse unquoted base64 with its padding.
+    fn value(&mut self) -> String {
+        let Some(quoted) = self.0.strip_prefix('"') else {
+            return self.take_while(|c| c != ',' && !c.is_ascii_whitespace()).to_owned();
+        };
+        let mut value = String::new();
+        let mut chars = quoted.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.0 = &quoted[at + 1..];
+                    return value;
+                }
+                '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
+                other => value.push(other),
+            }
+        }
+        self.0 = "";
+        value
+    }
+
+    /// Credentials in one piece after a scheme (`Negotiate YII…=`): not a parameter, as nothing follows the padding.
+    fn skip_token68(&mut self) {
+        let mut ahead = Cursor(self.0);
+        let body = ahead.take_while(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c));
+        ahead.skip(|c| c == '=');
+        let after = ahead.0.trim_start();
+        if !body.is_empty() && (after.is_empty() || after.starts_with(',')) {
+            self.0 = after;
+        }
+    }
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    const CLAIMS: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1702682181"}}}"#;
+    /// `CLAIMS`, as Microsoft's documentation of continuous access evaluation shows it.
+    const ENCODED: &str = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzAyNjgyMTgxIn19fQ";
+
+    fn of(lines: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_str(line).unwrap());
+        }
+        demanded_claims(&headers)
+    }
+
+    #[test]
+    fn claims_are_found_wherever_they_stand() {
+        for line in [
+            format!(
+                r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="{ENCODED}""#
+            ),
+            format!(r#"Bearer claims="{ENCODED}", error="insufficient_claims""#),
+            format!(r#"Bearer claims="{ENCODED}==""#),
+            format!(r#"bearer CLAIMS = "{ENCODED}""#),
+            format!("Bearer claims={ENCODED}, error=insufficient_claims"),
+            format!("Bearer claims={ENCODED}=="),
+            format!(r#"Negotiate, Bearer error="a, b=\"c\"",claims="{ENCODED}""#),
+            format!(r#"Negotiate YIIKcw==, Basic realm="x, y", Bearer claims="{ENCODED}", PoP nonce="n""#),
+            format!(r#"PoP nonce="n", claims="e30", Bearer claims="{ENCODED}""#),
+            format!(r#",, Bearer ,claims="{ENCODED}",,"#),
+            format!(r#"Bearer claims="{}""#, CLAIMS.replace('"', "\\\"")),
+        ] {
+            assert_eq!(of(&[&line]).as_deref(), Some(CLAIMS), "{line}");
+        }
+        assert_eq!(of(&["Negotiate", &format!("Bearer claims={ENCODED}")]).as_deref(), Some(CLAIMS));
+    }
+
+    #[test]
+    fn what_is_no_demand_is_none() {
+        for line in [
+            "",
+            "Bearer",
+            r#"Bearer realm="x", error="invalid_token""#,
+            r#"Bearer claims="""#,
+            r#"Bearer claims="!!!""#,
+            r#"Bearer claims="bm90IGpzb24""#,
+            r#"Bearer claims="WzFd""#,
+            r#"Basic claims="e30""#,
+            r#"Bearer error="claims=e30""#,
+            r#"claims="e30""#,
+            r#"Bearer claims="e3"#,
+            "\"\"\"===,,,\\",
+        ] {
+            assert_eq!(of(&[line]), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn challenges_and_parameters_are_told_apart() {
+        let challenge = |scheme: &str, parameters: &[(&str, &str)]| Challenge {
+            scheme: scheme.into(),
+            parameters: parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        };
+        // RFC 9110 §11.6.1's own example
+        assert_eq!(
+            parse(r#"Basic realm="simple", Newauth realm="apps", type=1, title="Login to \"apps\"""#),
+            [
+                challenge("Basic", &[("realm", "simple")]),
+                challenge("Newauth", &[("realm", "apps"), ("type", "1"), ("title", "Login to \"apps\"")]),
+            ]
+        );
+        assert_eq!(parse("Negotiate abc==, NTLM"), [challenge("Negotiate", &[]), challenge("NTLM", &[])]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_is_read_without_panic(line in ".*") {
+            parse(&line);
+        }
+
+        #[test]
+        fn parameters_survive_quoting(names in proptest::collection::vec("[a-z]{1,8}", 1..5), value in "[ -~]*") {
+            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+            let line: Vec<String> = names.iter().map(|name| format!("{name}=\"{quoted}\"")).collect();
+            let parsed = parse(&format!("Bearer {}", line.join(", ")));
+            let want: Vec<_> = names.iter().map(|name| (name.clone(), value.clone())).collect();
+            proptest::prop_assert_eq!(parsed, [Challenge { scheme: "Bearer".into(), parameters: want }]);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The one HTTP client of a factory.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::Method;
+
+use crate::error::{ConfigurationError, Error, TransportError};
+
+/// Makes its client when the first API is called: loading the machine's roots takes time, and a daemon that only gets
+/// tokens never needs it.
+pub(crate) struct HttpClient {
+    settings: HttpSettings,
+    client: OnceLock<reqwest::Client>,
+}
+
+/// What a user may set.
+#[derive(Clone)]
+pub(crate) struct HttpSettings {
+    /// PEM texts.
+    pub(crate) roots: Vec<Vec<u8>>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) timeout: Duration,
+    /// Bytes.
+    pub(crate) max_response_bytes: usize,
+}
+
+impl HttpClient {
+    pub(crate) fn new(settings: HttpSettings) -> Self {
+        Self { settings, client: OnceLock::new() }
+    }
+
+    pub(crate) fn max_response_bytes(&self) -> usize {
+        self.settings.max_response_bytes
+    }
+
+    pub(crate) fn get(&self) -> Result<&reqwest::Client, ConfigurationError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // two first calls may both make a client; one is kept
+        let client = self.settings.client()?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl HttpSettings {
+    fn client(&self) -> Result<reqwest::Client, ConfigurationError> {
+        let mut roots = Vec::new();
+        for pem in &self.roots {
+            let added = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
+            if added.is_empty() {
+                let problem = "the root certificate to trust is not PEM: it needs a -----BEGIN CERTIFICATE----- block";
+                return Err(ConfigurationError::new(problem));
+            }
+            roots.extend(added);
+        }
+        reqwest::Client::builder()
+            // a redirect could lead the token elsewhere
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.timeout)
+            .user_agent(concat!("apptoken-daemon/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_merge(roots)
+            .build()
+            .map_err(|error| {
+                let problem = format!(
+                    "no HTTPS client can be made on this machine: {}; install its CA certificates (the package ca-certificates)",
+                    innermost(&error)
+                );
+                ConfigurationError::new(problem)
+            })
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient")
+            .field("added_roots", &self.settings.roots.len())
+            .field("connect_timeout", &self.settings.connect_timeout)
+            .field("timeout", &self.settings.timeout)
+            .field("max_response_bytes", &self.settings.max_response_bytes)
+            .finish()
+    }
+}
+
+/// A failure of the connection, in words for whoever must act.
+pub(super) fn failure(error: reqwest::Error, method: &Method, url: &str) -> Error {
+    let untrusted = innermost(&error).contains("invalid peer certificate");
+    let problem = if error.is_timeout() {
+        "no answer in time"
+    } else if untrusted {
+        "the API's certificate is not trusted: if its CA is a private one, add it with add_root_certificate_pem"
+    } else if error.is_connect() {
+        "the API cannot be reached: check BaseUrl, and whether it runs"
+    } else {
+        "the connection broke off"
+    };
+    Error::Transport(TransportError {
+        method: method.clone(),
+        url: url.to_owned(),
+        problem,
+        timeout: error.is_timeout(),
+        // its URL may hold a query
+        source: Arc::new(error.without_url()),
+    })
+}
+
+fn innermost(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}

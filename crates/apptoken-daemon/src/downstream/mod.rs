@@ -1,0 +1,178 @@
+//! Calling the API that a section describes, with an app-only token: `IDownstreamApi`'s counterpart.
+
+mod address;
+mod call;
+mod challenge;
+mod header;
+mod http_client;
+mod keys;
+mod options;
+mod response;
+pub(crate) mod section;
+
+pub use call::Call;
+pub use options::DownstreamApiOptions;
+pub use response::ApiResponse;
+
+pub(crate) use http_client::{HttpClient, HttpSettings};
+
+use std::fmt;
+use std::sync::Arc;
+
+use apptoken::{AccessToken, ConfidentialClient};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use self::http_client::failure;
+use crate::error::Error;
+
+/// An API that a section of the settings describes. Cloning it counts a reference; make one and keep it.
+///
+/// ```no_run
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Todo { title: String }
+/// # async fn example() -> Result<(), apptoken_daemon::Error> {
+/// use apptoken_daemon::TokenAcquirerFactory;
+///
+/// let factory = TokenAcquirerFactory::from_default_files()?;
+/// let api = factory.downstream_api("MyWebApi")?;
+///
+/// let todos: Vec<Todo> = api.get_for_app().await?;
+/// let made: Todo = api.post_for_app(&Todo { title: "walk the dog".into() }).await?;
+/// api.delete_for_app::<()>().with(|call| call.relative_path("api/TodoList/7")).await?;
+/// # let _ = (todos, made); Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct DownstreamApi(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    options: DownstreamApiOptions,
+    client: ConfidentialClient,
+    http: Arc<HttpClient>,
+}
+
+impl DownstreamApi {
+    pub(crate) fn new(
+        name: String,
+        options: DownstreamApiOptions,
+        client: ConfidentialClient,
+        http: Arc<HttpClient>,
+    ) -> Self {
+        Self(Arc::new(Inner { name, options, client, http }))
+    }
+
+    /// The name of the section.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// `GET`, and the answer as a `T`.
+    pub fn get_for_app<T: DeserializeOwned>(&self) -> Call<T> {
+        self.typed(Method::GET)
+    }
+
+    /// `POST` with a JSON body, and the answer as a `T` (`()` if it does not matter).
+    pub fn post_for_app<T: DeserializeOwned>(&self, body: &(impl Serialize + ?Sized)) -> Call<T> {
+        self.typed(Method::POST).with(|call| call.json(body))
+    }
+
+    /// `PUT` with a JSON body, and the answer as a `T` (`()` if it does not matter).
+    pub fn put_for_app<T: DeserializeOwned>(&self, body: &(impl Serialize + ?Sized)) -> Call<T> {
+        self.typed(Method::PUT).with(|call| call.json(body))
+    }
+
+    /// `PATCH` with a JSON body, and the answer as a `T` (`()` if it does not matter).
+    pub fn patch_for_app<T: DeserializeOwned>(&self, body: &(impl Serialize + ?Sized)) -> Call<T> {
+        self.typed(Method::PATCH).with(|call| call.json(body))
+    }
+
+    /// `DELETE`, and the answer as a `T` (`()` if it does not matter).
+    pub fn delete_for_app<T: DeserializeOwned>(&self) -> Call<T> {
+        self.typed(Method::DELETE)
+    }
+
+    /// The call that the section describes, `HttpMethod` included, changed by `change`; the answer as it comes,
+    /// whatever its status. Redirects are not followed.
+    ///
+    /// A 401 that demands claims (continuous access evaluation) is answered by one new token and one more try.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when `change` set something wrong: nothing is sent. [`Error::Token`] when there is no
+    /// token: the API is not called. [`Error::Transport`] when the API cannot be reached.
+    pub async fn call_for_app(
+        &self,
+        change: impl FnOnce(DownstreamApiOptions) -> DownstreamApiOptions + Send,
+    ) -> Result<ApiResponse, Error> {
+        let options = change(self.0.options.clone());
+        self.send(&options).await
+    }
+
+    fn typed<T>(&self, method: Method) -> Call<T> {
+        Call::new(self.clone(), self.0.options.clone().http_method(method))
+    }
+
+    async fn send(&self, options: &DownstreamApiOptions) -> Result<ApiResponse, Error> {
+        let url = options.url()?;
+        let token = self.token(options, options.token.claims.as_deref()).await?;
+        let response = self.transmit(options, &url, &token).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let Some(claims) = challenge::demanded_claims(response.headers()) else { return Ok(response) };
+        tracing::info!(api = self.0.name, "the API demands other claims: one new token, one more try");
+        drop(response);
+        let token = self.token(options, Some(&claims)).await?;
+        self.transmit(options, &url, &token).await
+    }
+
+    async fn token(&self, options: &DownstreamApiOptions, claims: Option<&str>) -> Result<AccessToken, Error> {
+        let wanted = &options.token;
+        let mut request =
+            self.0.client.acquire_token_for_client(options.scope.as_str()).force_refresh(wanted.force_refresh);
+        if let Some(tenant) = &wanted.tenant {
+            request = request.tenant(tenant);
+        }
+        if let Some(claims) = claims {
+            request = request.claims(claims);
+        }
+        if let Some(id) = wanted.correlation_id {
+            request = request.correlation_id(id);
+        }
+        Ok(request.await?)
+    }
+
+    async fn transmit(
+        &self,
+        options: &DownstreamApiOptions,
+        url: &Url,
+        token: &AccessToken,
+    ) -> Result<ApiResponse, Error> {
+        let (method, shown) = (options.http_method.clone(), address::without_query(url));
+        let mut headers = options.headers.clone();
+        headers.insert(ACCEPT, options.accept.clone());
+        headers.insert(AUTHORIZATION, token.authorization_header());
+        let mut request = self.0.http.get()?.request(method.clone(), url.clone());
+        if let Some(body) = &options.body {
+            headers.insert(CONTENT_TYPE, options.content_type.clone());
+            request = request.body(body.clone());
+        }
+        tracing::debug!(api = self.0.name, %method, url = shown, "calling the API");
+        let inner = request.headers(headers).send().await.map_err(|error| failure(error, &method, &shown))?;
+        tracing::debug!(api = self.0.name, status = inner.status().as_u16(), "the API answered");
+        Ok(ApiResponse { inner, method, url: shown, limit: self.0.http.max_response_bytes() })
+    }
+}
+
+impl fmt::Debug for DownstreamApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownstreamApi")
+            .field("name", &self.0.name)
+            .field("options", &self.0.options)
+            .field("client", &self.0.client)
+            .finish_non_exhaustive()
+    }
+}

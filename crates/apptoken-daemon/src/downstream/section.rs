@@ -1,0 +1,160 @@
+//! A downstream API's section to [`DownstreamApiOptions`].
+
+use apptoken::ConfidentialClient;
+use http::{HeaderMap, HeaderValue, Method};
+use uuid::Uuid;
+
+use super::address::BaseUrl;
+use super::options::{AcquireTokenOptions, DownstreamApiOptions};
+use super::{header, keys};
+use crate::configuration::{Key, Section, Text};
+use crate::error::{ConfigurationError, with_advice};
+use crate::origin::Origin;
+
+/// A section, read and checked.
+pub(crate) struct ApiSettings {
+    pub(crate) options: DownstreamApiOptions,
+    /// The section of the app that calls, if it is not the factory's.
+    pub(crate) app: Option<String>,
+    /// Where `Scopes` stands, for the checks that only the client can make.
+    pub(crate) scope_at: (String, Origin),
+}
+
+impl ApiSettings {
+    /// Whether the client would take the scope; nothing is sent.
+    ///
+    /// # Errors
+    /// Why not, to follow the key's name.
+    pub(crate) fn check_scope(&self, client: &ConfidentialClient) -> Result<(), String> {
+        match client.token_source(self.options.scope.as_str()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("cannot be used: {}", with_advice(&error))),
+        }
+    }
+}
+
+/// Reads the section. Keys we know and cannot honour are errors; keys nobody knows are warnings in the log.
+pub(crate) fn read(section: &Section<'_>, allow_http: bool) -> Result<ApiSettings, ConfigurationError> {
+    section.warn_of_unknown(|| keys::KNOWN);
+    let base = section.required(&keys::BASE_URL)?;
+    let base_url = BaseUrl::parse(base.value, allow_http).map_err(|problem| base.error(problem))?;
+    let path = section.text(&keys::RELATIVE_PATH)?;
+    let relative_path = path.as_ref().map_or("", |text| text.value).to_owned();
+    base_url
+        .join(&relative_path, &[])
+        .map_err(|problem| path.as_ref().map_or_else(|| base.error(&problem), |path| path.error(&problem)))?;
+    let scope = scope(section)?;
+    bearer(section)?;
+    if section.boolean(&keys::REQUEST_APP_TOKEN)? == Some(false) {
+        tracing::warn!(
+            "{}:RequestAppToken is false; calls here are made with an app token all the same",
+            section.name()
+        );
+    }
+    let (token, app) = acquire_token_options(section)?;
+    let options = DownstreamApiOptions {
+        base_url,
+        relative_path,
+        http_method: method(section)?,
+        scope: scope.value.to_owned(),
+        accept: media_type(section, &keys::ACCEPT_HEADER)?,
+        content_type: media_type(section, &keys::CONTENT_TYPE)?,
+        headers: headers(section)?,
+        query: section.pairs(&keys::EXTRA_QUERY)?.into_iter().map(|(name, value, _)| (name, value)).collect(),
+        token,
+        body: None,
+        allow_http,
+        wrong: None,
+    };
+    Ok(ApiSettings { options, app, scope_at: (scope.key.to_owned(), scope.origin.clone()) })
+}
+
+/// Without a scope Microsoft.Identity.Web calls the API without a token and says so in a log; here it is an error.
+fn scope<'c>(section: &Section<'c>) -> Result<Text<'c>, ConfigurationError> {
+    let mut scopes = section.texts(&keys::SCOPES)?.into_iter();
+    match (scopes.next(), scopes.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(section.missing(&keys::SCOPES)),
+        (Some(first), Some(second)) => {
+            let (first, count) = (first.value, scopes.count() + 2);
+            let problem = format!(
+                "is one of {count} scopes, but a token is for one API: keep {first} or the one that belongs to BaseUrl"
+            );
+            Err(second.error(problem))
+        }
+    }
+}
+
+fn bearer(section: &Section<'_>) -> Result<(), ConfigurationError> {
+    match section.text(&keys::PROTOCOL_SCHEME)? {
+        Some(text) if !text.value.eq_ignore_ascii_case("Bearer") => {
+            Err(text.error(format!("is {:?}, which is not supported yet: what belongs there is Bearer", text.value)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn method(section: &Section<'_>) -> Result<Method, ConfigurationError> {
+    let Some(text) = section.text(&keys::HTTP_METHOD)? else { return Ok(Method::GET) };
+    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+    known
+        .into_iter()
+        .find(|method| method.as_str().eq_ignore_ascii_case(text.value))
+        .ok_or_else(|| text.error(format!("is {:?}: what belongs there is {}", text.value, keys::HTTP_METHOD.wants)))
+}
+
+fn media_type(section: &Section<'_>, key: &Key) -> Result<HeaderValue, ConfigurationError> {
+    match section.text(key)? {
+        None => Ok(HeaderValue::from_static("application/json")),
+        Some(text) if text.value.contains('/') => {
+            header::header_value(text.value).map_err(|problem| text.error(problem))
+        }
+        Some(text) => Err(text.error(format!("is {:?}: what belongs there is {}", text.value, key.wants))),
+    }
+}
+
+fn headers(section: &Section<'_>) -> Result<HeaderMap, ConfigurationError> {
+    let mut headers = HeaderMap::new();
+    for (name, value, origin) in section.pairs(&keys::EXTRA_HEADERS)? {
+        let key = format!("{}:{}", section.name(), keys::EXTRA_HEADERS.name);
+        let (name, value) =
+            header::extra(&name, &value).map_err(|problem| ConfigurationError::at(&origin, &key, problem))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+fn acquire_token_options(section: &Section<'_>) -> Result<(AcquireTokenOptions, Option<String>), ConfigurationError> {
+    let Some(section) = section.section(keys::ACQUIRE_TOKEN_OPTIONS)? else {
+        return Ok((AcquireTokenOptions::default(), None));
+    };
+    for name in keys::UNSUPPORTED_OF_TOKEN {
+        if let Some(origin) = section.is_set(name) {
+            let problem = "is set, which is not supported yet: leave it out";
+            return Err(ConfigurationError::at(origin, &format!("{}:{name}", section.name()), problem));
+        }
+    }
+    section.warn_of_unknown(|| keys::KNOWN_OF_TOKEN);
+    let claims = match section.text(&keys::CLAIMS)? {
+        Some(text) if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text.value).is_ok() => {
+            Some(text.value.to_owned())
+        }
+        Some(text) => {
+            return Err(text.error(format!("is not a JSON object: what belongs there is {}", keys::CLAIMS.wants)));
+        }
+        None => None,
+    };
+    let correlation_id = match section.text(&keys::CORRELATION_ID)? {
+        Some(text) => Some(Uuid::try_parse(text.value).map_err(|_| {
+            text.error(format!("is {:?}: what belongs there is {}", text.value, keys::CORRELATION_ID.wants))
+        })?),
+        None => None,
+    };
+    let options = AcquireTokenOptions {
+        tenant: section.text(&keys::TENANT)?.map(|text| text.value.to_owned()),
+        claims,
+        force_refresh: section.boolean(&keys::FORCE_REFRESH)?.unwrap_or(false),
+        correlation_id,
+    };
+    Ok((options, section.text(&keys::AUTHENTICATION_OPTIONS_NAME)?.map(|text| text.value.to_owned())))
+}

@@ -1,0 +1,307 @@
+//! A daemon's whole day: settings on disk, tokens from the local Entra ID over HTTPS, an API that wants a role.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use apptoken::AcquiredFrom;
+use apptoken_daemon::{TokenAcquirerFactory, TokenAcquirerFactoryBuilder};
+use apptoken_emulator::{Emulator, Seed};
+use apptoken_jose::jws::Unverified;
+use common::{Api, NO_VARIABLES, Seen, Settings, bare, json};
+use serde_json::{Value, json};
+use testkit::keys;
+
+const CONTOSO: &str = "contoso.onmicrosoft.com";
+const DAEMON: &str = "00001111-aaaa-2222-bbbb-3333cccc4444";
+const SECRET: &str = "c4n4ry-daemon-secret";
+const SCOPE: &str = "api://todolist/.default";
+
+/// The local Entra ID, an API, and a daemon's settings for both.
+struct World {
+    entra: Emulator,
+    api: Api,
+    settings: Settings,
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::with_api(todo_list).await
+    }
+
+    async fn with_api(answer: impl Fn(&Seen) -> http::Response<String> + Clone + Send + Sync + 'static) -> Self {
+        testkit::init();
+        let entra = Emulator::builder().seed(seed()).start().await.unwrap();
+        let api = Api::start(answer).await;
+        let settings = Settings::new(
+            json!({
+                "AzureAd": {
+                    "Instance": entra.authority(),
+                    "TenantId": CONTOSO,
+                    "ClientId": DAEMON,
+                    "ClientCredentials": [{ "SourceType": "ClientSecret", "ClientSecret": SECRET }],
+                },
+                "MyWebApi": { "BaseUrl": api.base, "RelativePath": "api/TodoList", "RequestAppToken": true, "Scopes": [SCOPE] },
+                "Graph": {
+                    "BaseUrl": entra.graph_url(),
+                    "RelativePath": "v1.0/users",
+                    "RequestAppToken": true,
+                    "Scopes": ["https://graph.microsoft.com/.default"],
+                },
+            })
+            .to_string(),
+        );
+        Self { entra, api, settings }
+    }
+
+    fn builder(&self) -> TokenAcquirerFactoryBuilder {
+        TokenAcquirerFactory::builder()
+            .file(self.settings.path("appsettings.json"))
+            .environment(NO_VARIABLES)
+            .add_root_certificate_pem(self.entra.ca_pem())
+    }
+
+    fn factory(&self) -> TokenAcquirerFactory {
+        self.builder().build().unwrap()
+    }
+
+    fn consent(&self) {
+        self.entra.directory().grant_admin_consent(CONTOSO, DAEMON).unwrap();
+    }
+}
+
+/// 403 without the role, as an API guarded by app roles answers.
+fn todo_list(seen: &Seen) -> http::Response<String> {
+    let claims = claims(seen);
+    assert_eq!(claims["aud"], "aaaa0000-aaaa-4aaa-8aaa-aaaa00000000");
+    if claims["roles"] != json!(["DaemonAppRole"]) {
+        return json(403, r#"{"title":"Forbidden","detail":"the app role DaemonAppRole is missing"}"#);
+    }
+    match seen.method.as_str() {
+        "GET" => json(200, r#"[{"title":"walk the dog"}]"#),
+        "POST" => json(201, std::str::from_utf8(&seen.body).unwrap()),
+        _ => bare(204),
+    }
+}
+
+fn claims(seen: &Seen) -> Value {
+    let token = seen.header("authorization").unwrap().strip_prefix("Bearer ").unwrap();
+    Value::Object(Unverified::parse(token).unwrap().claims().clone())
+}
+
+fn seed() -> Seed {
+    let seed = json!({
+        "tenants": [{
+            "tenantId": "11111111-1111-4111-8111-111111111111", "displayName": "Contoso", "defaultDomain": CONTOSO,
+            "users": [{ "displayName": "Adele", "userPrincipalName": "adele@contoso.onmicrosoft.com" }],
+        }],
+        "applications": [
+            {
+                "appId": "aaaa0000-aaaa-4aaa-8aaa-aaaa00000000", "displayName": "TodoList", "homeTenant": CONTOSO,
+                "identifierUris": ["api://todolist"], "requestedAccessTokenVersion": 2,
+                "appRoles": [{ "value": "DaemonAppRole", "displayName": "Daemons" }],
+            },
+            {
+                "appId": DAEMON, "displayName": "Daemon", "homeTenant": CONTOSO,
+                "requiredResourceAccess": [
+                    { "resource": "api://todolist", "appRoles": ["DaemonAppRole"] },
+                    { "resource": "00000003-0000-0000-c000-000000000000", "appRoles": ["User.Read.All"] },
+                ],
+                "passwordCredentials": [{ "displayName": "test", "secretText": SECRET }],
+                "keyCredentials": [{ "displayName": "test", "certificate": std::str::from_utf8(keys::CERTIFICATE).unwrap() }],
+            },
+        ],
+    });
+    serde_json::from_value(seed).unwrap()
+}
+
+#[tokio::test]
+async fn forbidden_then_consent_then_the_list() {
+    let world = World::start().await;
+    let factory = world.factory();
+    let api = factory.downstream_api("MyWebApi").unwrap();
+    let error = api.get_for_app::<Value>().await.unwrap_err();
+    testkit::witness_error(&error);
+    assert_eq!(error.http().unwrap().status().as_u16(), 403);
+    assert!(error.to_string().ends_with("403 Forbidden: Forbidden: the app role DaemonAppRole is missing"), "{error}");
+    assert!(error.advice().unwrap().contains("grant consent"));
+    assert!(claims(&world.api.seen()[0]).get("roles").is_none());
+
+    world.consent();
+    api.get_for_app::<Value>().await.unwrap_err(); // the token in hand is still without roles
+    assert_eq!(world.entra.token_requests(), 1);
+
+    let list: Value = api.get_for_app().with(|call| call.force_refresh(true)).await.unwrap();
+    assert_eq!(list, json!([{ "title": "walk the dog" }]));
+    let again: Value = api.get_for_app().await.unwrap();
+    assert_eq!((list, world.entra.token_requests()), (again, 2));
+    assert_eq!(claims(&world.api.seen()[3])["roles"], json!(["DaemonAppRole"]));
+
+    let made: Value = api.post_for_app(&json!({ "title": "feed the dog" })).await.unwrap();
+    assert_eq!(made, json!({ "title": "feed the dog" }));
+    api.delete_for_app::<()>().with(|call| call.relative_path("api/TodoList/1")).await.unwrap();
+    assert_eq!(world.entra.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_token_without_an_api() {
+    let world = World::start().await;
+    let acquirer = world.factory().token_acquirer().unwrap();
+    let token = acquirer.get_token_for_app(SCOPE).await.unwrap();
+    assert_eq!(token.metadata().source, AcquiredFrom::Authority);
+    let again = acquirer.get_token_for_app(SCOPE).await.unwrap();
+    assert_eq!((again.metadata().source, again.secret()), (AcquiredFrom::Cache, token.secret()));
+    let fresh = acquirer.get_token_for_app(SCOPE).force_refresh(true).await.unwrap();
+    assert_ne!(fresh.secret(), token.secret());
+    assert_eq!(world.entra.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn variables_override_what_the_file_says() {
+    let world = World::start().await;
+    world.consent();
+    let factory = world
+        .builder()
+        .environment([
+            ("AzureAd__ClientId", DAEMON),
+            ("AzureAd__ClientCredentials__0__ClientSecret", SECRET),
+            ("MyWebApi__BaseUrl", world.api.base.as_str()),
+            ("MyWebApi__RelativePath", "from/a/variable"),
+        ])
+        .build()
+        .unwrap();
+    factory.downstream_api("MyWebApi").unwrap().get_for_app::<Value>().await.unwrap();
+    assert_eq!(world.api.seen()[0].path, "/from/a/variable");
+
+    let wrong =
+        world.builder().environment([("AzureAd__ClientCredentials__0__ClientSecret", "c4n4ry-wrong")]).build().unwrap();
+    let error = wrong.downstream_api("MyWebApi").unwrap().get_for_app::<Value>().await.unwrap_err();
+    testkit::witness_error(&error);
+    assert!(error.token().unwrap().denied().unwrap().has_code(7_000_215), "{error}");
+    assert!(error.advice().is_some());
+    assert_eq!(world.api.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn certificates_from_disk() {
+    let world = World::start().await;
+    world.settings.write("daemon.pfx", keys::PFX);
+    world.settings.write("daemon.pem", [keys::CERTIFICATE, keys::PKCS8].concat());
+    for credential in [
+        json!({ "SourceType": "Path", "CertificateDiskPath": "daemon.pfx", "CertificatePassword": keys::PFX_PASSWORD }),
+        json!({ "SourceType": "Path", "CertificateDiskPath": "daemon.pem" }),
+    ] {
+        let app = json!({ "AzureAd": {
+            "Instance": world.entra.authority(), "TenantId": CONTOSO, "ClientId": DAEMON, "ClientCredentials": [credential],
+        } });
+        world.settings.write("certificate.json", app.to_string());
+        let factory = TokenAcquirerFactory::builder()
+            .file(world.settings.path("certificate.json"))
+            .environment(NO_VARIABLES)
+            .add_root_certificate_pem(world.entra.ca_pem())
+            .build()
+            .unwrap();
+        factory.token_acquirer().unwrap().get_token_for_app(SCOPE).await.unwrap();
+    }
+    assert_eq!(world.entra.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_claims_challenge_gets_one_new_token() {
+    let challenge = apptoken_jose::base64url::encode(br#"{"access_token":{"nbf":{"essential":true,"value":"1"}}}"#);
+    let world = World::with_api(move |seen| match seen.number {
+        1 => {
+            let mut response = bare(401);
+            let value = format!(r#"Bearer error="insufficient_claims", claims="{challenge}""#);
+            response.headers_mut().insert("www-authenticate", value.parse().unwrap());
+            response
+        }
+        _ => json(201, std::str::from_utf8(&seen.body).unwrap()),
+    })
+    .await;
+    let api = world.factory().downstream_api("MyWebApi").unwrap();
+    let body = json!({ "title": "feed the dog" });
+    assert_eq!(api.post_for_app::<Value>(&body).await.unwrap(), body);
+    let seen = world.api.seen();
+    assert_eq!((seen.len(), world.entra.token_requests()), (2, 2));
+    assert_ne!(seen[0].header("authorization"), seen[1].header("authorization"));
+    api.post_for_app::<Value>(&body).await.unwrap();
+    assert_eq!((world.api.seen().len(), world.entra.token_requests()), (3, 2));
+}
+
+#[tokio::test]
+async fn graph_over_https() {
+    let world = World::start().await;
+    let graph = world.factory().downstream_api("graph").unwrap();
+    let error = graph.get_for_app::<Value>().await.unwrap_err();
+    testkit::witness_error(&error);
+    assert!(
+        error.to_string().contains("403 Forbidden: Authorization_RequestDenied: Insufficient privileges"),
+        "{error}"
+    );
+    world.consent();
+    let users: Value = graph.get_for_app().with(|call| call.force_refresh(true)).await.unwrap();
+    assert_eq!(users["value"][0]["displayName"], "Adele");
+}
+
+#[tokio::test]
+async fn a_ca_that_the_api_client_does_not_trust() {
+    let world = World::start().await;
+    let ca = world.entra.ca_pem().to_owned();
+    let factory = TokenAcquirerFactory::builder()
+        .file(world.settings.path("appsettings.json"))
+        .environment(NO_VARIABLES)
+        .client(move |client| client.add_root_certificate_pem(&ca))
+        .build()
+        .unwrap();
+    let error = factory.downstream_api("Graph").unwrap().get_for_app::<Value>().await.unwrap_err();
+    testkit::witness_error(&error);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "GET {}/v1.0/users: the API's certificate is not trusted: if its CA is a private one, add it with add_root_certificate_pem",
+            world.entra.graph_url()
+        )
+    );
+}
+
+#[tokio::test]
+async fn many_callers_one_token_request() {
+    let world = World::start().await;
+    world.consent();
+    let api = world.factory().downstream_api("MyWebApi").unwrap();
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let api = api.clone();
+            tokio::spawn(async move { api.get_for_app::<Value>().await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!((world.api.seen().len(), world.entra.token_requests()), (50, 1));
+}
+
+#[tokio::test]
+async fn wrong_settings_send_nothing() {
+    let world = World::start().await;
+    for variable in [
+        ("AzureAd__TenantId", "common"),
+        ("AzureAd__ClientId", "[Enter here the client id]"),
+        ("AzureAd__ClientCredentials__0__ClientSecret", " "),
+        ("AzureAd__ClientCredentials__0__SourceType", "KeyVault"),
+        ("AzureAd__ClientCapabilities__0", "cp1"),
+        ("AzureAd__Instance", "http://login.example/"),
+        ("MyWebApi__BaseUrl", "http://api.example/"),
+        ("MyWebApi__RelativePath", "../x"),
+        ("MyWebApi__Scopes", "api://todolist/read"),
+        ("MyWebApi__Scopes__1", "https://graph.microsoft.com/.default"),
+        ("MyWebApi__ExtraHeaderParameters__Cookie", "c4n4ry"),
+    ] {
+        let factory = world.builder().environment([variable]).build().unwrap();
+        let error = factory.downstream_api("MyWebApi").unwrap_err();
+        testkit::witness_error(&error);
+        let configuration = error.configuration().unwrap_or_else(|| panic!("{variable:?}: {error}"));
+        assert!(configuration.key().is_some(), "{variable:?}: {error}");
+    }
+    assert_eq!((world.entra.token_requests(), world.api.seen().len()), (0, 0));
+}
