@@ -1,6 +1,5 @@
 //! The program `apptoken`: get a token, call an API, read a token, run the local Entra ID.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stderr, reason = "a program talks to the person who runs it")]
 
 mod cli;
 mod clock;

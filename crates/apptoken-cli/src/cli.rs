@@ -1,0 +1,64 @@
+//! What can be typed: the commands, and what is said about all of them.
+
+use clap::{Parser, Subcommand};
+
+use crate::{commands, demo, env_vars};
+
+/// App-only access tokens from Microsoft Entra ID, and a local Entra ID to try them on.
+#[derive(Debug, Parser)]
+#[command(name = "apptoken", version, arg_required_else_help = true, after_help = AFTER, after_long_help = after_long())]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Log to standard error: a level or a filter such as apptoken=trace (also APPTOKEN_LOG)
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The whole scenario on a local Entra ID, each step checked and explained
+    Demo(demo::Args),
+    /// Get a token
+    Token(commands::token::Args),
+    /// Call an API: one of appsettings.json, or any URL
+    Call(commands::call::Args),
+    /// Say in words what a token says
+    Decode(commands::decode::Args),
+    /// Run the local Entra ID
+    Emulator(commands::emulator::Args),
+    /// Write an appsettings.json
+    Init(commands::init::Args),
+    /// Make certificates
+    Cert(commands::cert::Args),
+}
+
+fn after_long() -> String {
+    format!("{AFTER}\n\nEnvironment:\n{}", env_vars::table())
+}
+
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  refused: the authority or the API said no, or a check did not hold
+  2  wrong usage, settings or credentials; nothing was sent
+  3  not reached: no connection, no answer in time, or asked to wait; the same command may work later
+
+Results go to standard output, everything else to standard error. Colours only on a terminal, never under NO_COLOR.
+
+Begin with:
+  apptoken demo
+  apptoken token --help";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

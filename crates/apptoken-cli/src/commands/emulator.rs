@@ -1,0 +1,131 @@
+//! `apptoken emulator`.
+
+use std::path::PathBuf;
+
+use apptoken_emulator::{Emulator, IssuerMode};
+
+use crate::demo::interrupted;
+use crate::exit::Failure;
+use crate::files::{self, Existing};
+use crate::terminal::Terminal;
+
+/// Run the local Entra ID until Ctrl-C
+///
+/// It listens on this machine only, over HTTPS under a CA of its own, and forgets everything when it ends. Not for
+/// production. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The port [default: a free one]
+    #[arg(short, long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// The directory to begin with (JSON)
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+    /// Serve plain HTTP too, at this port (0: a free one); most clients refuse it
+    #[arg(long, value_name = "PORT")]
+    http: Option<u16>,
+    /// Write the CA's certificate to this file (PEM) instead of a temporary one
+    #[arg(long, value_name = "FILE")]
+    export_ca: Option<PathBuf>,
+    /// Whose issuers its tokens carry
+    #[arg(long, value_enum, default_value_t = Issuers::Entra)]
+    issuer_mode: Issuers,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Issuers {
+    /// Real Entra's: what is hard-coded in APIs and other emulators accepts them
+    Entra,
+    /// Its own address: for validators that insist on plain OpenID Connect
+    Local,
+}
+
+pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> {
+    let folder = tempfile::Builder::new().prefix("apptoken-emulator-").tempdir()?;
+    let starter = Starter::new();
+    let seed = match &args.seed {
+        Some(path) => String::from_utf8(files::read(path)?)
+            .map_err(|_| Failure::usage(format!("{} does not hold text", path.display())))?,
+        None => starter.seed(),
+    };
+    let mut builder = Emulator::builder()
+        .seed_json(&seed)
+        .map_err(|error| Failure::usage("the seed is not accepted").because(&error))?
+        .listen(format!("127.0.0.1:{}", args.port))
+        .issuer_mode(match args.issuer_mode {
+            Issuers::Entra => IssuerMode::Entra,
+            Issuers::Local => IssuerMode::Local,
+        });
+    if let Some(port) = args.http {
+        builder = builder.plain_http(format!("127.0.0.1:{port}"));
+    }
+    let entra =
+        builder.start().await.map_err(|error| Failure::usage("the local Entra ID does not start").because(&error))?;
+
+    let ca_file = args.export_ca.unwrap_or_else(|| folder.path().join("ca.pem"));
+    files::write_public(&ca_file, entra.ca_pem().as_bytes(), Existing::Replace)?;
+    terminal.progress(format_args!("local Entra ID at {}, not for production; Ctrl-C ends it", entra.authority()));
+    if let Some(http) = entra.http_authority() {
+        terminal.progress(format_args!("and, for clients that take it, at {http}"));
+    }
+    terminal.result(format_args!("export APPTOKEN_AUTHORITY={}", entra.authority()))?;
+    terminal.result(format_args!("export APPTOKEN_CA_FILE={}", ca_file.display()))?;
+    if args.seed.is_none() {
+        for line in starter.exports() {
+            terminal.result(format_args!("{line}"))?;
+        }
+        terminal.progress(format_args!("then, elsewhere: apptoken token -s {STARTER_SCOPE} | apptoken decode"));
+    }
+    interrupted().await?;
+    entra.shutdown().await;
+    Ok(())
+}
+
+/// The directory without a seed: a daemon that may call an API.
+struct Starter {
+    secret: String,
+}
+
+impl Starter {
+    fn new() -> Self {
+        Self { secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()) }
+    }
+
+    fn seed(&self) -> String {
+        serde_json::json!({
+            "tenants": [{ "tenantId": TENANT_ID, "displayName": "Contoso", "defaultDomain": "contoso.onmicrosoft.com" }],
+            "applications": [
+                {
+                    "displayName": "TodoList API", "identifierUris": ["api://todolist"], "requestedAccessTokenVersion": 2,
+                    "appRoles": [{ "value": "DaemonAppRole" }],
+                },
+                {
+                    "appId": CLIENT_ID, "displayName": "TodoList daemon",
+                    "passwordCredentials": [{ "displayName": "starter", "secretText": self.secret }],
+                    "requiredResourceAccess": [{ "resource": "api://todolist", "appRoles": ["DaemonAppRole"] }],
+                    "servicePrincipals": [{ "tenant": "contoso.onmicrosoft.com", "adminConsent": true }],
+                },
+            ],
+        })
+        .to_string()
+    }
+
+    fn exports(&self) -> [String; 3] {
+        [
+            format!("export APPTOKEN_TENANT_ID={TENANT_ID}"),
+            format!("export APPTOKEN_CLIENT_ID={CLIENT_ID}"),
+            format!("export APPTOKEN_CLIENT_SECRET={}", self.secret),
+        ]
+    }
+}
+
+const TENANT_ID: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
+const CLIENT_ID: &str = "00001111-aaaa-2222-bbbb-3333cccc4444";
+const STARTER_SCOPE: &str = "api://todolist/.default";
+
+const EXAMPLES: &str = "\
+Examples:
+  apptoken emulator
+  apptoken emulator --port 8443 --seed directory.json --export-ca ca.pem
+  apptoken emulator --issuer-mode local";

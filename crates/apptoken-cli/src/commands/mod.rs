@@ -1,0 +1,8 @@
+//! One file per command: its flags, and what it does.
+
+pub(crate) mod call;
+pub(crate) mod cert;
+pub(crate) mod decode;
+pub(crate) mod emulator;
+pub(crate) mod init;
+pub(crate) mod token;

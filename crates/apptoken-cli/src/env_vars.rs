@@ -1,0 +1,92 @@
+//! Every environment variable that the program reads.
+
+use std::env;
+use std::ffi::OsString;
+
+use crate::exit::Failure;
+
+/// A variable of ours, and the one of Microsoft's SDKs that is read when ours is not set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    pub(crate) fallback: Option<&'static str>,
+    pub(crate) meaning: &'static str,
+}
+
+pub(crate) const TENANT_ID: Variable =
+    Variable { name: "APPTOKEN_TENANT_ID", fallback: Some("AZURE_TENANT_ID"), meaning: "as --tenant" };
+pub(crate) const CLIENT_ID: Variable =
+    Variable { name: "APPTOKEN_CLIENT_ID", fallback: Some("AZURE_CLIENT_ID"), meaning: "as --client-id" };
+pub(crate) const CLIENT_SECRET: Variable = Variable {
+    name: "APPTOKEN_CLIENT_SECRET",
+    fallback: Some("AZURE_CLIENT_SECRET"),
+    meaning: "the client secret, when no certificate is given",
+};
+pub(crate) const CERTIFICATE: Variable = Variable {
+    name: "APPTOKEN_CERTIFICATE",
+    fallback: Some("AZURE_CLIENT_CERTIFICATE_PATH"),
+    meaning: "as --certificate",
+};
+pub(crate) const CERTIFICATE_PASSWORD: Variable = Variable {
+    name: "APPTOKEN_CERTIFICATE_PASSWORD",
+    fallback: Some("AZURE_CLIENT_CERTIFICATE_PASSWORD"),
+    meaning: "the password of a PFX file or of an encrypted key",
+};
+pub(crate) const AUTHORITY: Variable =
+    Variable { name: "APPTOKEN_AUTHORITY", fallback: Some("AZURE_AUTHORITY_HOST"), meaning: "as --authority" };
+pub(crate) const CA_FILE: Variable = Variable { name: "APPTOKEN_CA_FILE", fallback: None, meaning: "as --ca-file" };
+pub(crate) const LOG: Variable = Variable { name: "APPTOKEN_LOG", fallback: None, meaning: "as --log" };
+const NO_COLOR: Variable =
+    Variable { name: "NO_COLOR", fallback: None, meaning: "no colours, whatever the terminal (read by the libraries)" };
+const SETTINGS: Variable = Variable {
+    name: "AzureAd__ClientId, …",
+    fallback: None,
+    meaning: "override appsettings.json, key by key, as in .NET",
+};
+
+/// All of them, for the help and the reference page.
+const ALL: [Variable; 10] = [
+    TENANT_ID,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    CERTIFICATE,
+    CERTIFICATE_PASSWORD,
+    AUTHORITY,
+    CA_FILE,
+    LOG,
+    NO_COLOR,
+    SETTINGS,
+];
+
+impl Variable {
+    /// The value, and the name of the variable that has it. Empty is as good as not set.
+    pub(crate) fn read(self) -> Result<Option<(String, &'static str)>, Failure> {
+        for name in [Some(self.name), self.fallback].into_iter().flatten() {
+            match env::var_os(name).map(OsString::into_string) {
+                None => {}
+                Some(Ok(value)) if value.is_empty() => {}
+                Some(Ok(value)) => return Ok(Some((value, name))),
+                Some(Err(_)) => return Err(Failure::usage(format!("the environment variable {name} is not Unicode"))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The flag's value, or else the variable's.
+    pub(crate) fn or(self, flag: Option<String>) -> Result<Option<String>, Failure> {
+        match flag {
+            Some(value) => Ok(Some(value)),
+            None => Ok(self.read()?.map(|(value, _)| value)),
+        }
+    }
+}
+
+/// The table for the help.
+pub(crate) fn table() -> String {
+    let mut table = String::new();
+    for Variable { name, fallback, meaning } in ALL {
+        let fallback = fallback.map(|name| format!(" (or {name})")).unwrap_or_default();
+        table.push_str(&format!("  {name:<30} {meaning}{fallback}\n"));
+    }
+    table
+}

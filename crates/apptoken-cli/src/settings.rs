@@ -1,0 +1,232 @@
+//! Which app, which authority, which credential: flags, environment and appsettings.json made into a client.
+
+use std::path::{Path, PathBuf};
+
+use apptoken::http::ReqwestTransport;
+use apptoken::{Certificate, ConfidentialClient, ConfidentialClientBuilder, SecretString};
+use apptoken_daemon::TokenAcquirerFactory;
+use zeroize::Zeroizing;
+
+use crate::env_vars;
+use crate::exchange::{Exchange, Recorder, Secrets};
+use crate::exit::Failure;
+use crate::files;
+use crate::terminal::Terminal;
+
+/// The flags that `token` and `call` share.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct AppArgs {
+    /// The tenant: its id or one of its domains
+    #[arg(short, long, value_name = "TENANT", help_heading = "App")]
+    pub(crate) tenant: Option<String>,
+    /// The Application (client) ID; without one, the app of appsettings.json
+    #[arg(long, value_name = "ID", help_heading = "App")]
+    client_id: Option<String>,
+    /// A file that holds the client secret (there is no flag for the secret itself: others could see it)
+    #[arg(long, value_name = "FILE", help_heading = "App", conflicts_with = "certificate")]
+    client_secret_file: Option<PathBuf>,
+    /// A certificate with its key: a PFX file, or PEM
+    #[arg(long, value_name = "FILE", help_heading = "App")]
+    certificate: Option<PathBuf>,
+    /// The certificate's key, if it is in a PEM file of its own
+    #[arg(long, value_name = "FILE", help_heading = "App", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// A file that holds the password of the PFX file or of the key
+    #[arg(long, value_name = "FILE", help_heading = "App", requires = "certificate")]
+    password_file: Option<PathBuf>,
+    /// Send the certificate's chain too, for apps registered by subject name and issuer
+    #[arg(long, help_heading = "App")]
+    send_x5c: bool,
+    /// The authority [default: https://login.microsoftonline.com]
+    #[arg(long, value_name = "URL", help_heading = "App")]
+    authority: Option<String>,
+    /// A CA to trust besides the machine's (PEM)
+    #[arg(long, value_name = "FILE", help_heading = "App")]
+    ca_file: Option<PathBuf>,
+    /// The settings file [default: ./appsettings.json]
+    #[arg(short, long, value_name = "FILE", help_heading = "App", conflicts_with = "client_id")]
+    config: Option<PathBuf>,
+    /// Print the token request and its answer as HTTP, secrets crossed out
+    #[arg(long, help_heading = "Output")]
+    show_request: bool,
+    /// Do not cross out secrets, assertions and tokens
+    #[arg(long, help_heading = "Output", requires = "show_request")]
+    show_secrets: bool,
+}
+
+/// The app, resolved: files read, precedence applied.
+pub(crate) struct App {
+    pub(crate) client: ConfidentialClient,
+    /// If the app comes from appsettings.json.
+    pub(crate) factory: Option<TokenAcquirerFactory>,
+    /// PEM of the CA to trust besides the machine's.
+    pub(crate) ca: Option<Vec<u8>>,
+    recorder: Recorder<std::sync::Arc<ReqwestTransport>>,
+    show_request: bool,
+}
+
+impl App {
+    /// A client id among the flags or in the environment describes the app; otherwise appsettings.json does. `config`
+    /// given as a flag beats the environment.
+    pub(crate) fn resolve(args: AppArgs, terminal: Terminal) -> Result<Self, Failure> {
+        let ca = match env_vars::CA_FILE.or(args.ca_file.as_deref().map(text).transpose()?)? {
+            Some(path) => Some(files::read(Path::new(&path))?),
+            None => None,
+        };
+        let mut transport = ReqwestTransport::builder();
+        if let Some(pem) = &ca {
+            transport = transport.add_root_certificate_pem(pem)?;
+        }
+        let secrets = if args.show_secrets { Secrets::Show } else { Secrets::CrossOut };
+        let recorder = Recorder::new(std::sync::Arc::new(transport.build()), secrets);
+
+        let client_id = match (&args.config, &args.client_id) {
+            (Some(_), _) => None,
+            (None, Some(id)) => Some((id.clone(), "--client-id")),
+            (None, None) => env_vars::CLIENT_ID.read()?,
+        };
+        let show_request = args.show_request;
+        let (client, factory) = match client_id {
+            Some((id, origin)) => {
+                terminal.progress(format_args!("app {id} ({origin})"));
+                (direct(&args, id, &recorder)?, None)
+            }
+            None => {
+                let factory = from_settings(args, ca.as_deref(), &recorder)?;
+                let files: Vec<_> = factory.files().iter().map(|file| file.display().to_string()).collect();
+                if files.is_empty() && std::env::var_os("AzureAd__ClientId").is_none() {
+                    return Err(Failure::usage("no app: neither --client-id nor an appsettings.json")
+                        .hint("`apptoken init` writes an appsettings.json; `apptoken token --help` lists the flags"));
+                }
+                let client = factory.token_acquirer()?.client().clone();
+                terminal.progress(format_args!("app {} ({})", client.client_id(), files.join(", ")));
+                (client, Some(factory))
+            }
+        };
+        Ok(Self { client, factory, ca, recorder, show_request })
+    }
+
+    /// The token requests so far, if they are to be shown.
+    pub(crate) fn show_requests(&self, terminal: Terminal) {
+        if !self.show_request {
+            return;
+        }
+        let exchanges = self.recorder.take();
+        if exchanges.is_empty() {
+            terminal.aside("(no token request was sent)");
+        }
+        for exchange in &exchanges {
+            terminal.aside(&Exchange::to_string(exchange));
+            terminal.aside("");
+        }
+    }
+}
+
+fn direct(
+    args: &AppArgs,
+    client_id: String,
+    recorder: &Recorder<std::sync::Arc<ReqwestTransport>>,
+) -> Result<ConfidentialClient, Failure> {
+    let mut builder = ConfidentialClient::builder(client_id).transport(recorder.clone()).send_x5c(args.send_x5c);
+    if let Some(authority) = env_vars::AUTHORITY.or(args.authority.clone())? {
+        builder = builder.authority(authority);
+    }
+    if let Some(tenant) = env_vars::TENANT_ID.or(args.tenant.clone())? {
+        builder = builder.tenant(tenant);
+    }
+    Ok(credential(builder, args)?.build()?)
+}
+
+/// The credential: a flag beats the environment, and there a certificate a secret.
+fn credential(builder: ConfidentialClientBuilder, args: &AppArgs) -> Result<ConfidentialClientBuilder, Failure> {
+    if let Some(path) = &args.client_secret_file {
+        return Ok(builder.client_secret(secret_file(path)?));
+    }
+    let certificate = match &args.certificate {
+        Some(path) => Some(path.clone()),
+        None => env_vars::CERTIFICATE.read()?.map(|(path, _)| PathBuf::from(path)),
+    };
+    if let Some(path) = certificate {
+        let password = match &args.password_file {
+            Some(path) => Some(secret_file(path)?),
+            None => env_vars::CERTIFICATE_PASSWORD.read()?.map(|(password, _)| SecretString::from(password)),
+        };
+        return Ok(builder.certificate(load(&path, args.key.as_deref(), password.as_ref())?));
+    }
+    match env_vars::CLIENT_SECRET.read()? {
+        Some((secret, _)) => Ok(builder.client_secret(secret)),
+        None => Err(Failure::usage("no credential for the app").hint(format!(
+            "put the secret into {} or --client-secret-file, or give a --certificate",
+            env_vars::CLIENT_SECRET.name
+        ))),
+    }
+}
+
+/// A PFX file begins with a DER sequence, a PEM file does not.
+fn load(path: &Path, key: Option<&Path>, password: Option<&SecretString>) -> Result<Certificate, Failure> {
+    let content = Zeroizing::new(files::read(path)?);
+    let named = |error: apptoken::Error| {
+        let failure = Failure::usage(format!("the certificate {} cannot be used", path.display())).because(&error);
+        match error.advice() {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        }
+    };
+    if content.first() == Some(&0x30) {
+        let none = SecretString::from(String::new());
+        return Certificate::from_pfx(&content, password.unwrap_or(&none)).map_err(named);
+    }
+    let key = match key {
+        Some(key) => Zeroizing::new(files::read(key)?),
+        None => content.clone(),
+    };
+    Certificate::from_pem(&content, &key, password).map_err(named)
+}
+
+fn from_settings(
+    args: AppArgs,
+    ca: Option<&[u8]>,
+    recorder: &Recorder<std::sync::Arc<ReqwestTransport>>,
+) -> Result<TokenAcquirerFactory, Failure> {
+    if args.client_secret_file.is_some() || args.certificate.is_some() {
+        return Err(Failure::usage("a credential was given for the app of appsettings.json, which has its own")
+            .hint("give --client-id too"));
+    }
+    let (recorder, authority, tenant, send_x5c) = (recorder.clone(), args.authority, args.tenant, args.send_x5c);
+    let mut builder = TokenAcquirerFactory::builder().client(move |client| {
+        let mut client = client.transport(recorder.clone());
+        if send_x5c {
+            client = client.send_x5c(true);
+        }
+        if let Some(authority) = &authority {
+            client = client.authority(authority.as_str());
+        }
+        if let Some(tenant) = &tenant {
+            client = client.tenant(tenant.as_str());
+        }
+        client
+    });
+    if let Some(path) = args.config {
+        builder = builder.file(path);
+    }
+    if let Some(pem) = ca {
+        builder = builder.add_api_root_certificate_pem(pem);
+    }
+    Ok(builder.build()?)
+}
+
+/// A file's first line: what editors and `echo` put behind a secret is no part of it.
+fn secret_file(path: &Path) -> Result<SecretString, Failure> {
+    let content = Zeroizing::new(files::read(path)?);
+    let text = std::str::from_utf8(&content)
+        .map_err(|_| Failure::usage(format!("{} does not hold text", path.display())))?
+        .trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(Failure::usage(format!("{} is empty", path.display())));
+    }
+    Ok(SecretString::from(text.to_owned()))
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    path.to_str().map(str::to_owned).ok_or_else(|| Failure::usage(format!("{} is not Unicode", path.display())))
+}

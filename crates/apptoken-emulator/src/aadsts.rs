@@ -1,0 +1,295 @@
+//! The one table of refusals: code, OAuth word, HTTP status, whether Microsoft's look-up page knows the code, and the
+//! text, in our own words. Clients act on the codes; Microsoft tells them never to parse the text.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::sign_in::Evidence;
+
+macro_rules! table {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $error:literal, $status:literal, $page:ident, $text:literal;)+) => {
+        /// A refusal of the token or metadata endpoints.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Code {
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            const fn row(self) -> Row {
+                match self { $(Self::$name => Row {
+                    number: $number, error: $error, status: $status, page: $page, text: $text,
+                },)+ }
+            }
+        }
+    };
+}
+
+/// One row of the table.
+struct Row {
+    number: u32,
+    error: &'static str,
+    status: u16,
+    page: bool,
+    /// Each `{}` takes an argument of [`Refusal::new`], in order.
+    text: &'static str,
+}
+
+const PAGE: bool = true;
+const NO_PAGE: bool = false;
+
+table! {
+    /// The secret is not one of the application's.
+    SecretWrong = 7000215, "invalid_client", 401, PAGE,
+        "The client secret is not one of those registered for application '{}'. Send the secret's value, not its ID.";
+    /// The secret was right once.
+    SecretExpired = 7000222, "invalid_client", 401, PAGE,
+        "The client secret presented for application '{}' has expired. Make a new one, or use a certificate.";
+    /// Neither secret nor assertion.
+    CredentialMissing = 7000216, "invalid_client", 401, PAGE,
+        "The client credentials grant needs 'client_secret' or 'client_assertion', and the request has neither.";
+    /// Unknown application, or not in this tenant.
+    ApplicationUnknown = 700016, "unauthorized_client", 400, PAGE,
+        "Application '{}' was not found in the directory '{}'. It may be registered elsewhere, or not be installed in this tenant.";
+    /// Not an application id at all.
+    ApplicationIdInvalid = 700038, "unauthorized_client", 400, NO_PAGE,
+        "'{}' is not a valid application identifier.";
+    /// Registered, but absent from this tenant.
+    PrincipalMissing = 7000229, "invalid_client", 401, PAGE,
+        "Application '{}' has no service principal in the tenant '{}'. An administrator must add it (admin consent).";
+    /// The service principal may not sign in.
+    PrincipalDisabled = 7000112, "unauthorized_client", 400, PAGE,
+        "Application '{}' ({}) is disabled in this tenant.";
+    /// No such tenant, at the token endpoint.
+    TenantUnknown = 90002, "invalid_request", 400, PAGE,
+        "Tenant '{}' was not found. Check the tenant ID or domain, and that it is this cloud's.";
+    /// No such tenant, at a metadata endpoint.
+    TenantUnknownInMetadata = 90002, "invalid_tenant", 400, PAGE,
+        "Tenant '{}' was not found. Check the tenant ID or domain, and that it is this cloud's.";
+    /// Neither GUID nor domain.
+    TenantMalformed = 900023, "invalid_request", 400, PAGE,
+        "Tenant identifier '{}' is neither a GUID nor a domain name.";
+    /// The empty GUID.
+    TenantEmpty = 900021, "invalid_request", 400, PAGE,
+        "Tenant identifier '{}' is the empty GUID, which names no tenant.";
+    /// `common` and `organizations` name no tenant.
+    TenantMissing = 50059, "invalid_request", 400, PAGE,
+        "'{}' names no tenant, and an application without a user implies none: use the tenant's ID or domain.";
+    /// `consumers` has no applications of its own.
+    GrantNotOnConsumers = 9001023, "invalid_request", 400, PAGE,
+        "The grant type '{}' is not supported on the /consumers endpoint.";
+    /// A form parameter is not there.
+    ParameterMissing = 900144, "invalid_request", 400, PAGE,
+        "The request body must contain the parameter '{}'.";
+    /// The form cannot be read.
+    RequestMalformed = 9002313, "invalid_request", 400, PAGE,
+        "The request is malformed: {}.";
+    /// Not a POST.
+    MethodWrong = 900561, "invalid_request", 400, PAGE,
+        "The endpoint accepts POST requests only, and this was {}.";
+    /// Some other grant.
+    GrantUnsupported = 70003, "unsupported_grant_type", 400, NO_PAGE,
+        "The grant type '{}' is not supported here; a daemon uses 'client_credentials'.";
+    /// Two resources in one scope parameter.
+    ScopeOfTwoResources = 700022, "invalid_scope", 400, PAGE,
+        "The scope '{}' names more than one resource; ask for one at a time.";
+    /// Characters that no scope has, or `/.default` mixed with named scopes.
+    ScopeMalformed = 70011, "invalid_scope", 400, PAGE,
+        "The scope '{}' is not valid.";
+    /// A scope that is no `/.default`.
+    ScopeNotDefault = 1002012, "invalid_scope", 400, PAGE,
+        "The scope '{}' is not valid: the client credentials grant takes the resource's identifier followed by /.default.";
+    /// `resource` at the v2.0 endpoint.
+    ResourceParameterOnV2 = 901002, "invalid_request", 400, PAGE,
+        "The parameter 'resource' is not supported by the v2.0 endpoint; use 'scope'.";
+    /// No such resource in this tenant.
+    ResourceUnknown = 500011, "invalid_resource", 400, PAGE,
+        "The resource principal named '{}' was not found in the tenant named '{}' ({}).";
+    /// The API is disabled in this tenant.
+    ResourceDisabled = 500014, "invalid_resource", 400, PAGE,
+        "The service principal of the resource '{}' is disabled in this tenant.";
+    /// The API takes only who has a role, and this client has none.
+    AssignmentRequired = 501051, "invalid_grant", 400, PAGE,
+        "Application '{}' ({}) is not assigned to a role of the application '{}' ({}), which requires it.";
+    /// Not a JWT.
+    AssertionMalformed = 50027, "invalid_request", 400, PAGE,
+        "The client assertion is not a well-formed JSON Web Token: {}.";
+    /// A claim is not there.
+    AssertionClaimMissing = 90014, "invalid_request", 400, PAGE,
+        "The client assertion lacks the required claim '{}'.";
+    /// No thumbprint.
+    AssertionKeyMissing = 5002723, "invalid_client", 401, PAGE,
+        "The client assertion's header must name its certificate in 'x5t#S256', 'x5t' or 'kid'.";
+    /// `alg` is not among those taken.
+    AssertionAlgorithm = 5002738, "invalid_client", 401, PAGE,
+        "The client assertion is signed with '{}'; RS256 and PS256 are supported.";
+    /// `iss` is not the client.
+    AssertionIssuer = 700021, "invalid_client", 401, PAGE,
+        "The application identifier in the client assertion does not match 'client_id'.";
+    /// `sub` is not `iss`.
+    AssertionSubject = 50048, "invalid_client", 401, PAGE,
+        "The subject of the client assertion is not its issuer.";
+    /// `aud` is not this tenant's token endpoint.
+    AssertionAudience = 700023, "invalid_client", 401, PAGE,
+        "The audience of the client assertion, '{}', is not this tenant's token endpoint.";
+    /// Too late or too early.
+    AssertionTime = 700024, "invalid_client", 401, PAGE,
+        "The client assertion is not within its valid time range. Current time: {}, valid from {}, expires {}.";
+    /// Not signed by a registered key.
+    AssertionKey = 700027, "invalid_client", 401, PAGE,
+        "The certificate that signed the client assertion is not accepted for application '{}'. [Reason - {}]";
+    /// The certificate is not valid yet.
+    CertificateNotYetValid = 1000502, "invalid_client", 401, PAGE,
+        "The certificate presented for application '{}' is not within its validity window (from {}, until {}).";
+    /// A federated assertion from an issuer that the application does not trust.
+    FederationIssuer = 700211, "invalid_client", 401, PAGE,
+        "No federated credential of the application matches the assertion's issuer '{}'.";
+    /// Unknown host at instance discovery.
+    InstanceUnknown = 50049, "invalid_instance", 400, PAGE,
+        "'{}' is not a known instance.";
+    /// Throttled, on demand.
+    Throttled = 90055, "temporarily_unavailable", 429, PAGE,
+        "The tenant has exceeded its limit of requests; wait as long as Retry-After says.";
+    /// Trouble, on demand.
+    Transient = 90033, "temporarily_unavailable", 503, PAGE,
+        "A transient error has occurred; try again.";
+    /// Not Entra's doing: something failed in this program.
+    Internal = 50000, "server_error", 500, NO_PAGE,
+        "The local Entra ID failed to make the answer.";
+}
+
+impl Code {
+    pub(crate) fn number(self) -> u32 {
+        self.row().number
+    }
+
+    #[cfg(test)]
+    pub(crate) fn error(self) -> &'static str {
+        self.row().error
+    }
+
+    pub(crate) fn status(self) -> u16 {
+        self.row().status
+    }
+}
+
+/// A request that is refused, and why: the text for the client, the evidence for the sign-in log.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+impl Refusal {
+    /// Fills the text of the table; what came from outside is cut to a reasonable length.
+    pub(crate) fn new(code: Code, arguments: &[&str]) -> Self {
+        let mut parts = code.row().text.split("{}");
+        let mut message = format!("AADSTS{}: {}", code.number(), parts.next().unwrap_or_default());
+        for (i, part) in parts.enumerate() {
+            message.extend(arguments.get(i).unwrap_or(&"").chars().filter(|c| !c.is_control()).take(LONGEST));
+            message.push_str(part);
+        }
+        Self { code, message, evidence: Vec::new() }
+    }
+
+    pub(crate) fn evidence(mut self, subject: &str, expected: impl Into<String>, presented: impl Into<String>) -> Self {
+        self.evidence.push(Evidence::new(subject, expected, presented));
+        self
+    }
+
+    /// The JSON that Entra answers with.
+    pub(crate) fn envelope(&self, ids: Ids, now_millis: i64) -> Envelope {
+        let Row { number, error, page, .. } = self.code.row();
+        let timestamp = timestamp(now_millis);
+        Envelope {
+            error,
+            error_description: format!(
+                "{} Trace ID: {} Correlation ID: {} Timestamp: {timestamp}",
+                self.message, ids.trace, ids.correlation
+            ),
+            error_codes: [number],
+            timestamp,
+            trace_id: ids.trace,
+            correlation_id: ids.correlation,
+            error_uri: page.then(|| format!("https://login.microsoftonline.com/error?code={number}")),
+        }
+    }
+}
+
+/// What names one request: ours and the client's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids {
+    pub(crate) trace: Uuid,
+    pub(crate) correlation: Uuid,
+}
+
+/// Error answers of the token and metadata endpoints.
+#[derive(Serialize)]
+pub(crate) struct Envelope {
+    error: &'static str,
+    error_description: String,
+    error_codes: [u32; 1],
+    timestamp: String,
+    trace_id: Uuid,
+    correlation_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_uri: Option<String>,
+}
+
+/// As in error answers: `2026-11-23 01:02:03Z`.
+pub(crate) fn timestamp(millis: i64) -> String {
+    let time = Timestamp::from_millisecond(millis).unwrap_or_default();
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// As in 700024: seven decimals.
+pub(crate) fn precise(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%S.0000000Z").to_string(),
+        Err(_) => "beyond all dates".into(),
+    }
+}
+
+/// Longest text from outside in a message, characters.
+const LONGEST: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_client_is_401_and_the_rest_400() {
+        for code in Code::ALL {
+            let status = match code.error() {
+                "invalid_client" => 401,
+                "temporarily_unavailable" | "server_error" => continue,
+                _ => 400,
+            };
+            assert_eq!(code.status(), status, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_unique_but_for_the_two_words_of_90002() {
+        let mut numbers: Vec<_> = Code::ALL.iter().map(|code| code.number()).collect();
+        numbers.sort_unstable();
+        let all = numbers.len();
+        numbers.dedup();
+        assert_eq!(numbers.len(), all - 1);
+    }
+
+    #[test]
+    fn texts_from_outside_are_cut_and_cleaned() {
+        let refusal = Refusal::new(Code::ScopeMalformed, &[&format!("a\r\nb{}", "x".repeat(9999))]);
+        assert!(refusal.message.starts_with("AADSTS70011: The scope 'abxx"));
+        assert!(refusal.message.len() < 400);
+    }
+
+    #[test]
+    fn times_read_as_entra_writes_them() {
+        assert_eq!(timestamp(1_795_384_015_123), "2026-11-22 21:46:55Z");
+        assert_eq!(precise(1_795_384_015), "2026-11-22T21:46:55.0000000Z");
+    }
+}

@@ -1,0 +1,320 @@
+//! How a local Entra ID is described before it starts.
+
+use std::io;
+
+use apptoken_jose::issue::Ca;
+use apptoken_jose::{Certificate, KeyError};
+use uuid::Uuid;
+
+use crate::directory::{SeedError, SignInAudience};
+use crate::emulator::Emulator;
+use crate::issuer::IssuerMode;
+use crate::limits::Limits;
+use crate::seed::{
+    SecretText, Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedResourceAccess, SeedSecret,
+    SeedServicePrincipal, SeedTenant, SeedUser,
+};
+
+/// Describes a local Entra ID; [`Self::start`] runs it.
+#[derive(Debug)]
+#[must_use = "it does nothing before start()"]
+pub struct EmulatorBuilder {
+    pub(crate) seed: Seed,
+    pub(crate) clock_offset: i64,
+    pub(crate) issuer_mode: IssuerMode,
+    pub(crate) listen: String,
+    pub(crate) plain_http: Option<String>,
+    pub(crate) other_machines: bool,
+    pub(crate) host_names: Vec<String>,
+    pub(crate) ca: Option<Ca>,
+    pub(crate) limits: Limits,
+}
+
+/// Why a local Entra ID did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// As it was given.
+        address: String,
+        /// The system's reason.
+        cause: io::Error,
+    },
+    /// The address can be reached from other machines, and that was not asked for.
+    #[error(
+        "{address} can be reached from other machines; whoever reaches a local Entra ID gets tokens from it. \
+         Listen on 127.0.0.1, or allow it in so many words"
+    )]
+    NotLoopback {
+        /// As it was given.
+        address: String,
+    },
+    /// A key or certificate could not be made.
+    #[error("{0}")]
+    Key(#[from] KeyError),
+    /// The seed contradicts itself.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
+impl EmulatorBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            seed: Seed::default(),
+            clock_offset: 0,
+            issuer_mode: IssuerMode::default(),
+            listen: "127.0.0.1:0".into(),
+            plain_http: None,
+            other_machines: false,
+            host_names: Vec::new(),
+            ca: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Adds what a seed declares.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed.tenants.extend(seed.tenants);
+        self.seed.applications.extend(seed.applications);
+        self
+    }
+
+    /// Adds what a seed in JSON declares.
+    ///
+    /// # Errors
+    /// [`SeedError`], naming the JSON path.
+    pub fn seed_json(self, json: &str) -> Result<Self, SeedError> {
+        Ok(self.seed(Seed::from_json(json)?))
+    }
+
+    /// Adds a tenant `name.onmicrosoft.com` (or `name` itself, when it has a dot) and what `describe` says of it.
+    pub fn tenant(mut self, name: &str, describe: impl FnOnce(&mut TenantBuilder)) -> Self {
+        let default_domain = if name.contains('.') { name.to_owned() } else { format!("{name}.onmicrosoft.com") };
+        let tenant = SeedTenant {
+            tenant_id: None,
+            display_name: Some(name.split('.').next().unwrap_or(name).to_owned()),
+            default_domain,
+            domains: Vec::new(),
+            users: Vec::new(),
+        };
+        let mut builder = TenantBuilder { tenant, applications: Vec::new() };
+        describe(&mut builder);
+        self.seed.tenants.push(builder.tenant);
+        self.seed.applications.extend(builder.applications);
+        self
+    }
+
+    /// Seconds by which its clock is ahead of the system's; negative: behind. See also [`Emulator::clock`].
+    pub fn clock_offset_seconds(mut self, seconds: i64) -> Self {
+        self.clock_offset = seconds;
+        self
+    }
+
+    /// Whose name stands in `iss`; [`IssuerMode::Entra`] unless said otherwise.
+    pub fn issuer_mode(mut self, mode: IssuerMode) -> Self {
+        self.issuer_mode = mode;
+        self
+    }
+
+    /// Where HTTPS listens: `127.0.0.1:0`, a free port, unless said otherwise.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// Serves plain HTTP too, at a loopback address.
+    pub fn plain_http(mut self, address: impl Into<String>) -> Self {
+        self.plain_http = Some(address.into());
+        self
+    }
+
+    /// Lets [`Self::listen`] name an address that other machines can reach. Whoever reaches it gets tokens from it.
+    pub fn allow_connections_from_other_machines(mut self) -> Self {
+        self.other_machines = true;
+        self
+    }
+
+    /// A further name by which it is called: its certificate is good for it, and a `Host` header may have it.
+    pub fn host_name(mut self, name: impl Into<String>) -> Self {
+        self.host_names.push(name.into());
+        self
+    }
+
+    /// Uses a CA that was kept, instead of a new one.
+    pub fn certificate_authority(mut self, ca: Ca) -> Self {
+        self.ca = Some(ca);
+        self
+    }
+
+    /// Other bounds than the usual ones.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Makes its keys and certificates, listens, and serves on the tokio runtime of the caller.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(self) -> Result<Emulator, StartError> {
+        Emulator::run(self).await
+    }
+}
+
+/// A tenant being described. Applications may refer to each other in any order.
+#[derive(Debug)]
+pub struct TenantBuilder {
+    tenant: SeedTenant,
+    applications: Vec<SeedApplication>,
+}
+
+impl TenantBuilder {
+    /// Its id, instead of one that is made.
+    pub fn id(&mut self, id: Uuid) -> &mut Self {
+        self.tenant.tenant_id = Some(id);
+        self
+    }
+
+    /// Name for people.
+    pub fn display_name(&mut self, name: impl Into<String>) -> &mut Self {
+        self.tenant.display_name = Some(name.into());
+        self
+    }
+
+    /// A further domain.
+    pub fn domain(&mut self, domain: impl Into<String>) -> &mut Self {
+        self.tenant.domains.push(domain.into());
+        self
+    }
+
+    /// A user, for Graph to read.
+    pub fn user(&mut self, display_name: impl Into<String>, user_principal_name: impl Into<String>) -> &mut Self {
+        self.tenant.users.push(SeedUser {
+            id: None,
+            display_name: display_name.into(),
+            user_principal_name: user_principal_name.into(),
+        });
+        self
+    }
+
+    /// An application registered here, with a service principal here. Gives its `client_id`.
+    pub fn application(
+        &mut self,
+        display_name: impl Into<String>,
+        describe: impl FnOnce(&mut ApplicationBuilder),
+    ) -> Uuid {
+        let app_id = Uuid::new_v4();
+        let home = self.tenant.default_domain.clone();
+        let mut builder = ApplicationBuilder(SeedApplication {
+            app_id: Some(app_id),
+            display_name: display_name.into(),
+            service_principals: Some(vec![SeedServicePrincipal::new(home.clone())]),
+            home_tenant: Some(home),
+            ..SeedApplication::default()
+        });
+        describe(&mut builder);
+        let app_id = builder.0.app_id.unwrap_or(app_id);
+        self.applications.push(builder.0);
+        app_id
+    }
+}
+
+/// An application being described.
+#[derive(Debug)]
+pub struct ApplicationBuilder(SeedApplication);
+
+impl ApplicationBuilder {
+    /// Its `client_id`, instead of one that is made.
+    pub fn app_id(&mut self, id: Uuid) -> &mut Self {
+        self.0.app_id = Some(id);
+        self
+    }
+
+    /// An App ID URI, for example `api://todolist`.
+    pub fn identifier_uri(&mut self, uri: impl Into<String>) -> &mut Self {
+        self.0.identifier_uris.push(uri.into());
+        self
+    }
+
+    /// As an API: tokens of version 2. Without it they are of version 1, as in Entra.
+    pub fn v2_tokens(&mut self) -> &mut Self {
+        self.0.requested_access_token_version = Some(2);
+        self
+    }
+
+    /// As an API: offers an application permission.
+    pub fn app_role(&mut self, value: impl Into<String>) -> &mut Self {
+        self.0.app_roles.push(SeedAppRole { value: value.into(), ..SeedAppRole::default() });
+        self
+    }
+
+    /// As an API: only who has one of its roles gets a token (501051 otherwise).
+    pub fn assignment_required(&mut self) -> &mut Self {
+        self.each_principal(|principal| principal.app_role_assignment_required = true)
+    }
+
+    /// As a daemon: a client secret, good for two years.
+    pub fn secret(&mut self, text: impl Into<String>) -> &mut Self {
+        let secret_text = SecretText::from(text);
+        self.0.password_credentials.push(SeedSecret { secret_text, ..SeedSecret::default() });
+        self
+    }
+
+    /// As a daemon: a client secret that expires at this Unix time.
+    pub fn secret_until(&mut self, text: impl Into<String>, end: i64) -> &mut Self {
+        let end_date_time = jiff::Timestamp::from_second(end).ok();
+        let secret_text = SecretText::from(text);
+        self.0.password_credentials.push(SeedSecret { secret_text, end_date_time, ..SeedSecret::default() });
+        self
+    }
+
+    /// As a daemon: a certificate.
+    pub fn certificate(&mut self, certificate: &Certificate) -> &mut Self {
+        let certificate = certificate.to_pem();
+        self.0.key_credentials.push(SeedCertificate { certificate, ..SeedCertificate::default() });
+        self
+    }
+
+    /// As a daemon: asks for application permissions of an API (App ID URI or application id). A wish, until
+    /// [`Self::admin_consent`] or [`Directory::grant_admin_consent`](crate::Directory::grant_admin_consent).
+    pub fn requires<const N: usize>(&mut self, api: impl Into<String>, roles: [&str; N]) -> &mut Self {
+        let app_roles = roles.map(str::to_owned).to_vec();
+        self.0.required_resource_access.push(SeedResourceAccess { resource: api.into(), app_roles });
+        self
+    }
+
+    /// An administrator has granted what it asks for.
+    pub fn admin_consent(&mut self) -> &mut Self {
+        self.each_principal(|principal| principal.admin_consent = true)
+    }
+
+    /// Not allowed to sign in.
+    pub fn disabled(&mut self) -> &mut Self {
+        self.each_principal(|principal| principal.account_enabled = false)
+    }
+
+    /// May be used in other tenants, where it has a service principal.
+    pub fn multi_tenant(&mut self) -> &mut Self {
+        self.0.sign_in_audience = SignInAudience::AzureADMultipleOrgs;
+        self
+    }
+
+    /// Present in a further tenant, by id or domain. Implies [`Self::multi_tenant`].
+    pub fn also_in(&mut self, tenant: impl Into<String>) -> &mut Self {
+        self.0.service_principals.get_or_insert_default().push(SeedServicePrincipal::new(tenant));
+        self.multi_tenant()
+    }
+
+    /// Registered, but without a service principal anywhere.
+    pub fn without_service_principal(&mut self) -> &mut Self {
+        self.0.service_principals = Some(Vec::new());
+        self
+    }
+
+    fn each_principal(&mut self, change: impl FnMut(&mut SeedServicePrincipal)) -> &mut Self {
+        self.0.service_principals.get_or_insert_default().iter_mut().for_each(change);
+        self
+    }
+}

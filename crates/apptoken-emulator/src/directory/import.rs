@@ -1,0 +1,360 @@
+//! From a seed to the directory. A seed that contradicts itself is refused whole, with the JSON path of the reason.
+
+use std::sync::Arc;
+
+use apptoken_jose::{Certificate, base64url};
+use uuid::Uuid;
+
+use super::model::{
+    AppRole, AppRoleAssignment, Application, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal,
+    SignInAudience, Tenant, TokenVersion, User, resource_key,
+};
+use super::{Snapshot, guid};
+use crate::seed::{Seed, SeedApplication, SeedCertificate, SeedServicePrincipal, SeedTenant};
+
+/// What is wrong with a seed, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("seed: {path}: {message}")]
+pub struct SeedError {
+    path: String,
+    message: String,
+}
+
+impl SeedError {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+
+    /// The JSON path, for example `applications[0].appRoles[1].value`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Snapshot {
+    /// Tenants, then applications, then what refers to applications: a seed may name them in any order.
+    pub(super) fn import(&mut self, seed: &Seed, now: i64) -> Result<(), SeedError> {
+        for (i, tenant) in seed.tenants.iter().enumerate() {
+            self.import_tenant(tenant, &format!("tenants[{i}]"), now)?;
+        }
+        self.import_applications(&seed.applications, "applications", now)
+    }
+
+    pub(super) fn import_applications(
+        &mut self,
+        seeds: &[SeedApplication],
+        path: &str,
+        now: i64,
+    ) -> Result<(), SeedError> {
+        let mut ids = Vec::with_capacity(seeds.len());
+        for (i, seed) in seeds.iter().enumerate() {
+            ids.push(self.import_application(seed, &format!("{path}[{i}]"), now)?);
+        }
+        for (i, (seed, &app_id)) in seeds.iter().zip(&ids).enumerate() {
+            let wishes = self.wishes(app_id, seed, &format!("{path}[{i}].requiredResourceAccess"))?;
+            self.edit_application(app_id, |application| application.required_resource_access = wishes);
+        }
+        let mut consents = Vec::new();
+        for (i, (seed, &app_id)) in seeds.iter().zip(&ids).enumerate() {
+            let home = self.application(app_id).and_then(|application| application.home_tenant);
+            let at_home = home.map(|id| SeedServicePrincipal::new(id.to_string()));
+            let principals = seed.service_principals.as_deref().unwrap_or(at_home.as_slice());
+            for (j, principal) in principals.iter().enumerate() {
+                let path = format!("{path}[{i}].servicePrincipals[{j}]");
+                let tenant = self.import_principal(app_id, principal, &path)?;
+                if principal.admin_consent {
+                    consents.push((tenant, app_id, format!("{path}.adminConsent")));
+                }
+            }
+        }
+        for (tenant, app_id, path) in consents {
+            self.consent(tenant, app_id).map_err(|error| SeedError::new(path, error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn import_tenant(&mut self, seed: &SeedTenant, path: &str, now: i64) -> Result<Uuid, SeedError> {
+        let id = seed.tenant_id.unwrap_or_else(Uuid::new_v4);
+        if self.tenants.contains_key(&id) {
+            return Err(SeedError::new(format!("{path}.tenantId"), format!("{id} is used twice")));
+        }
+        let mut domains = vec![seed.default_domain.to_ascii_lowercase()];
+        domains.extend(seed.domains.iter().map(|domain| domain.to_ascii_lowercase()));
+        domains.dedup();
+        for domain in &domains {
+            if !is_domain(domain) {
+                return Err(SeedError::new(path, format!("{domain:?} is not a domain name such as contoso.com")));
+            }
+            if self.domains.insert(domain.clone(), id).is_some() {
+                return Err(SeedError::new(path, format!("the domain {domain} is used twice")));
+            }
+        }
+        let mut tenant = Tenant {
+            id,
+            display_name: seed.display_name.clone().unwrap_or_else(|| seed.default_domain.clone()),
+            default_domain: domains[0].clone(),
+            domains,
+            created: now,
+            users: seed
+                .users
+                .iter()
+                .map(|user| User {
+                    id: user.id.unwrap_or_else(Uuid::new_v4),
+                    display_name: user.display_name.clone(),
+                    user_principal_name: user.user_principal_name.clone(),
+                })
+                .collect(),
+            principals: Default::default(),
+            resources: Default::default(),
+        };
+        for application in self.applications.values().filter(|application| application.first_party) {
+            tenant.admit(application, ServicePrincipal::new(application.app_id));
+        }
+        self.tenants.insert(id, Arc::new(tenant));
+        Ok(id)
+    }
+
+    fn import_application(&mut self, seed: &SeedApplication, path: &str, now: i64) -> Result<Uuid, SeedError> {
+        let app_id = seed.app_id.unwrap_or_else(Uuid::new_v4);
+        if self.applications.contains_key(&app_id) {
+            return Err(SeedError::new(format!("{path}.appId"), format!("{app_id} is used twice")));
+        }
+        let home_tenant = match &seed.home_tenant {
+            Some(name) => self.tenant(name).map(|tenant| tenant.id).ok_or_else(|| {
+                SeedError::new(format!("{path}.homeTenant"), format!("no tenant {name:?} in this directory"))
+            })?,
+            None => {
+                let mut ids = self.tenants.keys();
+                match (ids.next(), ids.next()) {
+                    (Some(only), None) => *only,
+                    _ => {
+                        let message = "say which tenant: it can be left out only when there is exactly one";
+                        return Err(SeedError::new(format!("{path}.homeTenant"), message));
+                    }
+                }
+            }
+        };
+        let token_version = match seed.requested_access_token_version {
+            None | Some(1) => TokenVersion::V1,
+            Some(2) => TokenVersion::V2,
+            Some(other) => {
+                let path = format!("{path}.requestedAccessTokenVersion");
+                return Err(SeedError::new(path, format!("{other} is neither 1 nor 2")));
+            }
+        };
+        let secrets = seed.password_credentials.iter().enumerate().map(|(i, secret)| {
+            if secret.secret_text.as_str().is_empty() {
+                let path = format!("{path}.passwordCredentials[{i}].secretText");
+                return Err(SeedError::new(path, "an empty secret"));
+            }
+            let key_id = secret.key_id.unwrap_or_else(Uuid::new_v4);
+            let start = secret.start_date_time.map_or_else(|| now.saturating_sub(SKEW), |time| time.as_second());
+            let end = secret.end_date_time.map_or_else(|| now.saturating_add(TWO_YEARS), |time| time.as_second());
+            Ok(Secret::new(key_id, &secret.display_name, secret.secret_text.as_str(), start, end))
+        });
+        let certificates = seed
+            .key_credentials
+            .iter()
+            .enumerate()
+            .map(|(i, seed)| certificate(seed, &format!("{path}.keyCredentials[{i}].certificate")));
+        let mut app_roles: Vec<AppRole> = Vec::new();
+        for (i, role) in seed.app_roles.iter().enumerate() {
+            if role.value.is_empty() || app_roles.iter().any(|other| other.value == role.value) {
+                let path = format!("{path}.appRoles[{i}].value");
+                return Err(SeedError::new(path, format!("{:?} is empty or used twice", role.value)));
+            }
+            app_roles.push(AppRole {
+                id: role.id.unwrap_or_else(Uuid::new_v4),
+                value: role.value.clone(),
+                display_name: role.display_name.clone().unwrap_or_else(|| role.value.clone()),
+            });
+        }
+        let application = Application {
+            app_id,
+            id: Uuid::new_v4(),
+            display_name: seed.display_name.clone(),
+            home_tenant: Some(home_tenant),
+            sign_in_audience: seed.sign_in_audience,
+            identifier_uris: seed.identifier_uris.clone(),
+            token_version,
+            app_roles,
+            required_resource_access: Vec::new(),
+            secrets: secrets.collect::<Result<_, _>>()?,
+            certificates: certificates.collect::<Result<_, _>>()?,
+            first_party: false,
+            slash_strict: false,
+            created: now,
+        };
+        self.applications.insert(app_id, Arc::new(application));
+        Ok(app_id)
+    }
+
+    fn wishes(
+        &self,
+        app_id: Uuid,
+        seed: &SeedApplication,
+        path: &str,
+    ) -> Result<Vec<RequiredResourceAccess>, SeedError> {
+        let home = self.application(app_id).and_then(|application| application.home_tenant);
+        let wish = |(i, wish): (usize, &crate::seed::SeedResourceAccess)| {
+            let api = self.api_named(&wish.resource, home).ok_or_else(|| {
+                let message = format!("no application has the App ID URI or id {:?}", wish.resource);
+                SeedError::new(format!("{path}[{i}].resource"), message)
+            })?;
+            let role = |(j, role): (usize, &String)| {
+                api.role(role).map(|role| role.id).ok_or_else(|| {
+                    let message = format!("{} has no app role {role:?}", api.display_name);
+                    SeedError::new(format!("{path}[{i}].appRoles[{j}]"), message)
+                })
+            };
+            let app_roles = wish.app_roles.iter().enumerate().map(role).collect::<Result<_, _>>()?;
+            Ok(RequiredResourceAccess { resource: api.app_id, app_roles })
+        };
+        seed.required_resource_access.iter().enumerate().map(wish).collect()
+    }
+
+    /// An API by id or App ID URI; the same URI may be in use in several tenants, and then home goes first.
+    fn api_named(&self, name: &str, home: Option<Uuid>) -> Option<&Application> {
+        if let Some(id) = guid(name) {
+            return self.application(id);
+        }
+        let key = resource_key(name);
+        let mut named: Vec<_> =
+            self.applications().filter(|api| api.identifier_uris.iter().any(|uri| resource_key(uri) == key)).collect();
+        named.sort_by_key(|api| (api.home_tenant != home, api.app_id));
+        named.first().copied()
+    }
+
+    pub(super) fn import_principal(
+        &mut self,
+        app_id: Uuid,
+        seed: &SeedServicePrincipal,
+        path: &str,
+    ) -> Result<Uuid, SeedError> {
+        let tenant = self.tenant(&seed.tenant).ok_or_else(|| {
+            SeedError::new(format!("{path}.tenant"), format!("no tenant {:?} in this directory", seed.tenant))
+        })?;
+        let (id, mut tenant) = (tenant.id, tenant.clone());
+        let Some(application) = self.application(app_id) else {
+            return Err(SeedError::new(path, format!("no application {app_id} in this directory")));
+        };
+        let single = application.sign_in_audience == SignInAudience::AzureADMyOrg;
+        if single && application.home_tenant.is_some_and(|home| home != id) {
+            let message = "a single-tenant application lives in its home tenant only (signInAudience)";
+            return Err(SeedError::new(format!("{path}.tenant"), message));
+        }
+        if tenant.principals.contains_key(&app_id) {
+            return Err(SeedError::new(path, "the application has a service principal in this tenant already"));
+        }
+        if let Some(uri) = application.identifier_uris.iter().find(|uri| tenant.has_resource(uri)) {
+            return Err(SeedError::new(path, format!("another application has the App ID URI {uri} in this tenant")));
+        }
+        tenant.admit(
+            application,
+            ServicePrincipal {
+                id: seed.id.unwrap_or_else(Uuid::new_v4),
+                app_id,
+                account_enabled: seed.account_enabled,
+                app_role_assignment_required: seed.app_role_assignment_required,
+                app_role_assignments: Vec::new(),
+            },
+        );
+        self.tenants.insert(id, Arc::new(tenant));
+        Ok(id)
+    }
+
+    /// Turns an application's wishes into assignments; the values of all roles it now has by its wishes.
+    pub(super) fn consent(&mut self, tenant: Uuid, app_id: Uuid) -> Result<Vec<String>, super::DirectoryError> {
+        let no_principal = |app| super::DirectoryError::NoServicePrincipal { app, tenant };
+        let application =
+            self.application(app_id).ok_or_else(|| super::DirectoryError::NoApplication(app_id.to_string()))?;
+        let here =
+            self.tenants.get(&tenant).ok_or_else(|| super::DirectoryError::NoTenant(tenant.to_string()))?.clone();
+        let mut principal = here.service_principal(app_id).cloned().ok_or_else(|| no_principal(app_id))?;
+        let mut granted = Vec::new();
+        for wish in &application.required_resource_access {
+            here.service_principal(wish.resource).ok_or_else(|| no_principal(wish.resource))?;
+            for &app_role in &wish.app_roles {
+                let assignment = AppRoleAssignment { resource: wish.resource, app_role };
+                if !principal.app_role_assignments.contains(&assignment) {
+                    principal.app_role_assignments.push(assignment);
+                }
+                let api = self.application(wish.resource);
+                let role = api.and_then(|api| api.app_roles.iter().find(|role| role.id == app_role));
+                granted.extend(role.map(|role| role.value.clone()));
+            }
+        }
+        self.edit_tenant(tenant, |tenant| {
+            tenant.principals.insert(app_id, Arc::new(principal));
+        });
+        Ok(granted)
+    }
+
+    pub(super) fn edit_application(&mut self, app_id: Uuid, edit: impl FnOnce(&mut Application)) {
+        if let Some(application) = self.applications.get_mut(&app_id) {
+            edit(Arc::make_mut(application));
+        }
+    }
+
+    pub(super) fn edit_tenant(&mut self, id: Uuid, edit: impl FnOnce(&mut Tenant)) {
+        if let Some(tenant) = self.tenants.get_mut(&id) {
+            edit(Arc::make_mut(tenant));
+        }
+    }
+}
+
+impl Tenant {
+    pub(super) fn admit(&mut self, application: &Application, principal: ServicePrincipal) {
+        for uri in &application.identifier_uris {
+            self.resources.insert(resource_key(uri), application.app_id);
+        }
+        self.principals.insert(application.app_id, Arc::new(principal));
+    }
+
+    pub(super) fn has_resource(&self, uri: &str) -> bool {
+        self.resources.contains_key(&resource_key(uri))
+    }
+}
+
+impl ServicePrincipal {
+    fn new(app_id: Uuid) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            app_id,
+            account_enabled: true,
+            app_role_assignment_required: false,
+            app_role_assignments: Vec::new(),
+        }
+    }
+}
+
+/// Letters, digits, hyphens and at least one dot: what distinguishes `contoso.com` from `undefined`.
+pub(crate) fn is_domain(text: &str) -> bool {
+    text.len() <= 253
+        && text.contains('.')
+        && text.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+}
+
+fn certificate(seed: &SeedCertificate, path: &str) -> Result<KeyCredential, SeedError> {
+    let wrong = |error: apptoken_jose::KeyError| SeedError::new(path, error.to_string());
+    let certificate = if seed.certificate.contains("-----BEGIN") {
+        Certificate::from_pem(seed.certificate.as_bytes()).map_err(wrong)?.swap_remove(0)
+    } else {
+        let der = base64url::decode_lenient(&seed.certificate)
+            .map_err(|_| SeedError::new(path, "neither PEM nor the base64 of a DER certificate"))?;
+        Certificate::from_der(der).map_err(wrong)?
+    };
+    KeyCredential::new(Uuid::new_v4(), &seed.display_name, certificate).map_err(wrong)
+}
+
+/// A secret made this moment is good for a client whose clock is behind.
+const SKEW: i64 = 300;
+/// What the portal offers as the longest life of a secret, seconds.
+const TWO_YEARS: i64 = 2 * 365 * 86_400;

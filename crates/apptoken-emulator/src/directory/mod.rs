@@ -1,0 +1,166 @@
+//! The directory: an immutable [`Snapshot`] that readers take without a lock, and changes that swap in the next one.
+
+mod changes;
+mod first_party;
+mod import;
+mod model;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use uuid::Uuid;
+
+pub use changes::NewSecret;
+pub use import::SeedError;
+pub(crate) use import::is_domain;
+pub use model::{
+    AppRole, AppRoleAssignment, Application, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal,
+    SignInAudience, Tenant, TokenVersion, User,
+};
+
+pub(crate) use first_party::GRAPH;
+pub(crate) use model::{guid, sha256};
+
+use crate::clock::EmulatorClock;
+use crate::seed::Seed;
+
+/// The directory of a running local Entra ID. Clones share it; every change is visible to the next token request.
+#[derive(Clone, Debug)]
+pub struct Directory(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    current: ArcSwap<Snapshot>,
+    /// Held by who changes the directory; readers never take it.
+    one_writer: Mutex<()>,
+    clock: EmulatorClock,
+}
+
+/// The directory at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    tenants: HashMap<Uuid, Arc<Tenant>>,
+    /// Tenant ids by domain, lower case.
+    domains: HashMap<String, Uuid>,
+    applications: HashMap<Uuid, Arc<Application>>,
+}
+
+/// A change that the directory refuses. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// No tenant of that id or domain.
+    #[error("no tenant {0:?} in this directory")]
+    NoTenant(String),
+    /// No application of that id.
+    #[error("no application {0:?} in this directory")]
+    NoApplication(String),
+    /// The application has no service principal in the tenant.
+    #[error("application {app} has no service principal in tenant {tenant}")]
+    NoServicePrincipal {
+        /// The application.
+        app: Uuid,
+        /// The tenant.
+        tenant: Uuid,
+    },
+    /// The API offers no such role.
+    #[error("application {app} has no app role {role:?}")]
+    NoAppRole {
+        /// The API.
+        app: Uuid,
+        /// The role's value or id, as given.
+        role: String,
+    },
+    /// The application has no such credential.
+    #[error("application {app} has no credential {credential:?}")]
+    NoCredential {
+        /// The application.
+        app: Uuid,
+        /// The credential, as given.
+        credential: String,
+    },
+    /// A certificate that cannot be a credential.
+    #[error("the certificate cannot be registered: {0}")]
+    Certificate(#[from] apptoken_jose::KeyError),
+    /// What was to be added does not fit.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
+impl Directory {
+    /// # Errors
+    /// [`SeedError`] for a seed that contradicts itself.
+    pub(crate) fn from_seed(seed: &Seed, clock: EmulatorClock) -> Result<Self, SeedError> {
+        let mut snapshot = Snapshot::with_first_parties();
+        snapshot.import(seed, clock.now_unix())?;
+        Ok(Self(Arc::new(Shared { current: ArcSwap::from_pointee(snapshot), one_writer: Mutex::new(()), clock })))
+    }
+
+    /// The directory as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.current.load_full()
+    }
+
+    /// Reads without counting references: for the length of one request.
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.0.current.load()
+    }
+
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Snapshot, i64) -> Result<T, DirectoryError>,
+    ) -> Result<T, DirectoryError> {
+        let _one_writer = self.0.one_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&self.0.current.load());
+        let outcome = change(&mut next, self.0.clock.now_unix())?;
+        self.0.current.store(Arc::new(next));
+        Ok(outcome)
+    }
+}
+
+impl Snapshot {
+    /// A tenant by id or domain, as it stands in a URL.
+    #[must_use]
+    pub fn tenant(&self, id_or_domain: &str) -> Option<&Tenant> {
+        let id = match guid(id_or_domain) {
+            Some(id) => id,
+            None => *self.domains.get(&id_or_domain.to_ascii_lowercase())?,
+        };
+        self.tenants.get(&id).map(Arc::as_ref)
+    }
+
+    /// All tenants, in no order.
+    pub fn tenants(&self) -> impl Iterator<Item = &Tenant> {
+        self.tenants.values().map(Arc::as_ref)
+    }
+
+    /// An application by `client_id`.
+    #[must_use]
+    pub fn application(&self, app_id: Uuid) -> Option<&Application> {
+        self.applications.get(&app_id).map(Arc::as_ref)
+    }
+
+    /// All applications, Microsoft's own among them, in no order.
+    pub fn applications(&self) -> impl Iterator<Item = &Application> {
+        self.applications.values().map(Arc::as_ref)
+    }
+
+    /// An API present in a tenant, by application id or App ID URI, with or without a slash at its end.
+    #[must_use]
+    pub fn resource<'a>(&'a self, tenant: &'a Tenant, name: &str) -> Option<(&'a Application, &'a ServicePrincipal)> {
+        let app_id = guid(name)
+            .or_else(|| tenant.resources.get(&model::resource_key(name)).copied())
+            .or_else(|| first_party::by_account_url(name))?;
+        Some((self.application(app_id)?, tenant.service_principal(app_id)?))
+    }
+
+    /// The values of the roles that `principal` was granted on `api`, in the API's order.
+    pub(crate) fn roles<'a>(principal: &ServicePrincipal, api: &'a Application) -> Vec<&'a str> {
+        let granted = |role: &AppRole| {
+            principal.app_role_assignments.iter().any(|a| a.resource == api.app_id && a.app_role == role.id)
+        };
+        api.app_roles.iter().filter(|role| granted(role)).map(|role| role.value.as_str()).collect()
+    }
+}

@@ -1,0 +1,262 @@
+//! The objects of the directory, as Entra has them: an application is global, a service principal is its presence in
+//! one tenant, an app role assignment is what an administrator granted that presence.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use apptoken_jose::{Certificate, PublicKey};
+use aws_lc_rs::{constant_time, digest};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// An organisation's directory.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tenant {
+    /// `tid` in tokens.
+    pub id: Uuid,
+    /// Name for people.
+    pub display_name: String,
+    /// For example `contoso.onmicrosoft.com`.
+    pub default_domain: String,
+    /// All its domains, the default one first, lower case.
+    pub domains: Vec<String>,
+    /// When it was made, Unix seconds.
+    pub created: i64,
+    /// Enough of its users for Graph to read.
+    pub users: Vec<User>,
+    /// Applications present here, by application id.
+    pub(crate) principals: HashMap<Uuid, Arc<ServicePrincipal>>,
+    /// Application ids by App ID URI, as [`resource_key`] writes it.
+    pub(crate) resources: HashMap<String, Uuid>,
+}
+
+/// A user, as far as Graph shows one here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct User {
+    /// Object id.
+    pub id: Uuid,
+    /// Name for people.
+    pub display_name: String,
+    /// Sign-in name.
+    pub user_principal_name: String,
+}
+
+/// An application registration: global, whatever tenant it is used in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Application {
+    /// `client_id` of the daemon, `aud` of the API.
+    pub app_id: Uuid,
+    /// Object id of the registration.
+    pub id: Uuid,
+    /// Name for people.
+    pub display_name: String,
+    /// Where it is registered; none for Microsoft's own.
+    pub home_tenant: Option<Uuid>,
+    /// Who may use it.
+    pub sign_in_audience: SignInAudience,
+    /// App ID URIs, as registered.
+    pub identifier_uris: Vec<String>,
+    /// Version of the tokens issued *for* it.
+    pub token_version: TokenVersion,
+    /// What it, as an API, lets daemons be granted.
+    pub app_roles: Vec<AppRole>,
+    /// What it, as a daemon, wishes for. Means nothing until an administrator consents.
+    pub required_resource_access: Vec<RequiredResourceAccess>,
+    /// Its client secrets.
+    pub secrets: Vec<Secret>,
+    /// Its certificates.
+    pub certificates: Vec<KeyCredential>,
+    /// One of Microsoft's own: its tokens carry more claims.
+    pub first_party: bool,
+    /// As an API, compares `aud` with a slash at its end or without, as its App ID URI is written (Azure SQL).
+    pub slash_strict: bool,
+    /// When it was registered, Unix seconds.
+    pub created: i64,
+}
+
+/// An application's presence in one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServicePrincipal {
+    /// Object id; `oid` and `sub` in tokens.
+    pub id: Uuid,
+    /// The application.
+    pub app_id: Uuid,
+    /// May get tokens, and tokens may be issued for it.
+    pub account_enabled: bool,
+    /// As an API: issues tokens only to who has one of its roles.
+    pub app_role_assignment_required: bool,
+    /// The roles that it was granted on other applications.
+    pub app_role_assignments: Vec<AppRoleAssignment>,
+}
+
+/// A granted application permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppRoleAssignment {
+    /// Application id of the API.
+    pub resource: Uuid,
+    /// Id of the role.
+    pub app_role: Uuid,
+}
+
+/// An application permission that an API offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppRole {
+    /// Id.
+    pub id: Uuid,
+    /// What stands in the `roles` claim.
+    pub value: String,
+    /// Name for people.
+    pub display_name: String,
+}
+
+/// Application permissions wished for on one API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequiredResourceAccess {
+    /// Application id of the API.
+    pub resource: Uuid,
+    /// Role ids.
+    pub app_roles: Vec<Uuid>,
+}
+
+/// Version of access tokens (`ver`), as the API's `requestedAccessTokenVersion` says; the endpoint has no part in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenVersion {
+    /// `1.0`, also when nothing is said.
+    V1,
+    /// `2.0`.
+    V2,
+}
+
+/// Who may use an application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SignInAudience {
+    /// Its own tenant.
+    #[default]
+    AzureADMyOrg,
+    /// Any tenant, once it has a service principal there.
+    AzureADMultipleOrgs,
+}
+
+/// A client secret. Only its SHA-256 is kept.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Secret {
+    /// The secret's id, which people mistake for the secret.
+    pub key_id: Uuid,
+    /// Name for people.
+    pub display_name: String,
+    digest: [u8; 32],
+    /// Valid from, Unix seconds.
+    pub start: i64,
+    /// Valid until, Unix seconds.
+    pub end: i64,
+}
+
+/// A registered certificate.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KeyCredential {
+    /// The credential's id.
+    pub key_id: Uuid,
+    /// Name for people.
+    pub display_name: String,
+    /// The certificate; its dates bound its use.
+    pub certificate: Certificate,
+    pub(crate) sha1: [u8; 20],
+    pub(crate) sha256: [u8; 32],
+    pub(crate) key: PublicKey,
+}
+
+impl Tenant {
+    /// The service principal of an application in this tenant.
+    #[must_use]
+    pub fn service_principal(&self, app_id: Uuid) -> Option<&ServicePrincipal> {
+        self.principals.get(&app_id).map(Arc::as_ref)
+    }
+
+    /// All service principals here, in no order.
+    pub fn service_principals(&self) -> impl Iterator<Item = &ServicePrincipal> {
+        self.principals.values().map(Arc::as_ref)
+    }
+}
+
+impl Application {
+    /// The role with this `value`, or with this id.
+    #[must_use]
+    pub fn role(&self, value_or_id: &str) -> Option<&AppRole> {
+        let id = Uuid::try_parse(value_or_id).ok();
+        self.app_roles.iter().find(|role| role.value == value_or_id || Some(role.id) == id)
+    }
+
+    /// Whether this API takes a v1 token with this audience: its App ID URIs or its id, and a slash at the end counts
+    /// only for the strict ones.
+    #[must_use]
+    pub fn accepts_audience(&self, audience: &str) -> bool {
+        if guid(audience) == Some(self.app_id) {
+            return true;
+        }
+        self.identifier_uris
+            .iter()
+            .any(|uri| if self.slash_strict { uri == audience } else { resource_key(uri) == resource_key(audience) })
+    }
+}
+
+impl Secret {
+    pub(crate) fn new(key_id: Uuid, display_name: &str, text: &str, start: i64, end: i64) -> Self {
+        Self { key_id, display_name: display_name.into(), digest: sha256(text), start, end }
+    }
+
+    /// Whether `digest`, from [`sha256`], is this secret's; takes the same time whatever it is.
+    pub(crate) fn matches(&self, digest: &[u8; 32]) -> bool {
+        constant_time::verify_slices_are_equal(&self.digest, digest).is_ok()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("key_id", &self.key_id).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl KeyCredential {
+    /// # Errors
+    /// When the certificate's key is not RSA, or not readable.
+    pub(crate) fn new(
+        key_id: Uuid,
+        display_name: &str,
+        certificate: Certificate,
+    ) -> Result<Self, apptoken_jose::KeyError> {
+        Ok(Self {
+            key_id,
+            display_name: display_name.into(),
+            sha1: certificate.thumbprint_sha1(),
+            sha256: certificate.thumbprint_sha256(),
+            key: certificate.public_key()?,
+            certificate,
+        })
+    }
+}
+
+/// An App ID URI for comparing: one slash at the end, and letter case, do not count.
+pub(crate) fn resource_key(uri: &str) -> String {
+    uri.strip_suffix('/').unwrap_or(uri).to_ascii_lowercase()
+}
+
+/// A GUID in the one form that Entra takes: 32 digits with hyphens.
+pub(crate) fn guid(text: &str) -> Option<Uuid> {
+    (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
+}
+
+pub(crate) fn sha256(text: &str) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    std::array::from_fn(|i| digest.as_ref()[i])
+}

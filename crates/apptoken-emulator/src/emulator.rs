@@ -1,0 +1,194 @@
+//! A running local Entra ID.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use apptoken_jose::KeyError;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::builder::{EmulatorBuilder, StartError};
+use crate::clock::EmulatorClock;
+use crate::directory::Directory;
+use crate::faults::Faults;
+use crate::hosts::Hosts;
+use crate::issuer::Issuers;
+use crate::server::{self, Tls};
+use crate::sign_in::{SignIn, SignInLog};
+use crate::signing_keys::{SigningKeys, TokenKey};
+use crate::state::State;
+
+/// A running local Entra ID. Dropping it stops it.
+pub struct Emulator {
+    state: Arc<State>,
+    authority: String,
+    http_authority: Option<String>,
+    ca_pem: String,
+    stop: watch::Sender<bool>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Emulator {
+    /// Describes one; with nothing said it has no tenant.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+
+    pub(crate) async fn run(builder: EmulatorBuilder) -> Result<Self, StartError> {
+        let EmulatorBuilder {
+            seed,
+            clock_offset,
+            issuer_mode,
+            listen,
+            plain_http,
+            other_machines,
+            host_names,
+            ca,
+            limits,
+        } = builder;
+        let clock = EmulatorClock::new(clock_offset);
+        // Certificates are for machines with their own clocks: the emulator's may be years off.
+        let real_now = EmulatorClock::new(0).now();
+        let directory = Directory::from_seed(&seed, clock.clone())?;
+        let https = bind(&listen, other_machines).await?;
+        let http = match &plain_http {
+            Some(address) => bind(address, false).await?,
+            None => Vec::new(),
+        };
+        let names = host_names.clone();
+        let computing = tokio::task::spawn_blocking(move || {
+            Ok::<_, KeyError>((Tls::new(ca, &names, real_now)?, TokenKey::generate(real_now)?))
+        });
+        let (tls, key) = computing.await.map_err(|_| KeyError::Generate("the signing key"))??;
+
+        let authority = format!("https://localhost:{}", port(&https));
+        let http_authority = plain_http.map(|_| format!("http://localhost:{}", port(&http)));
+        let state = Arc::new(State {
+            directory,
+            clock,
+            keys: SigningKeys::new(key),
+            issuers: Issuers::new(issuer_mode, &authority),
+            hosts: Hosts::new(&host_names),
+            faults: Faults::default(),
+            sign_ins: SignInLog::new(limits.sign_ins),
+            token_requests: AtomicU64::new(0),
+            limits,
+        });
+        let (stop, stopping) = watch::channel(false);
+        let listeners = https
+            .into_iter()
+            .map(|listener| (listener, Some(tls.acceptor.clone())))
+            .chain(http.into_iter().map(|listener| (listener, None)))
+            .collect();
+        let server = tokio::spawn(server::serve(listeners, Arc::clone(&state), stopping));
+        tracing::info!(%authority, "local Entra ID started");
+        Ok(Self { state, authority, http_authority, ca_pem: tls.ca_pem, stop, server: Some(server) })
+    }
+
+    /// `https://localhost:PORT`: no tenant, no slash at the end.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.authority.clone()
+    }
+
+    /// `http://localhost:PORT`, when [`EmulatorBuilder::plain_http`] asked for it.
+    #[must_use]
+    pub fn http_authority(&self) -> Option<&str> {
+        self.http_authority.as_deref()
+    }
+
+    /// Where its Microsoft Graph is: `{graph_url}/v1.0/users`.
+    #[must_use]
+    pub fn graph_url(&self) -> String {
+        format!("{}/graph", self.authority)
+    }
+
+    /// The certificate authority that clients must trust, PEM.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Its clock, to be moved.
+    #[must_use]
+    pub fn clock(&self) -> &EmulatorClock {
+        &self.state.clock
+    }
+
+    /// Its directory, to be read and changed.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.state.directory
+    }
+
+    /// Trouble on demand.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.state.faults
+    }
+
+    /// The sign-in log, oldest first.
+    #[must_use]
+    pub fn sign_ins(&self) -> Vec<SignIn> {
+        self.state.sign_ins.entries()
+    }
+
+    /// How many token requests have arrived, faulted ones included.
+    #[must_use]
+    pub fn token_requests(&self) -> u64 {
+        self.state.token_requests.load(Ordering::SeqCst)
+    }
+
+    /// Signs with a new key from now on. The old one stays published, so that its tokens are still good.
+    ///
+    /// # Errors
+    /// When no key could be made.
+    pub async fn rotate_signing_key(&self) -> Result<(), KeyError> {
+        let now = EmulatorClock::new(0).now();
+        let computing = tokio::task::spawn_blocking(move || TokenKey::generate(now));
+        self.state.keys.rotate(computing.await.map_err(|_| KeyError::Generate("the signing key"))??);
+        Ok(())
+    }
+
+    /// Stops: no new connection, requests under way finish, faults that hang are let go.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        if let Some(server) = self.server.take() {
+            // An error says that the server's task panicked or was cancelled: it has stopped all the same.
+            let _ = server.await;
+        }
+    }
+
+    /// Waits until the server has ended, which it does only when its runtime goes down.
+    pub async fn wait(mut self) {
+        if let Some(server) = self.server.take() {
+            let _ = server.await;
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+async fn bind(address: &str, other_machines: bool) -> Result<Vec<tokio::net::TcpListener>, StartError> {
+    let bound = server::bind(address).await;
+    let listeners = bound.map_err(|cause| StartError::Listen { address: address.into(), cause })?;
+    if !other_machines && !server::is_loopback(&listeners) {
+        return Err(StartError::NotLoopback { address: address.into() });
+    }
+    Ok(listeners)
+}
+
+fn port(listeners: &[tokio::net::TcpListener]) -> u16 {
+    listeners.first().and_then(|listener| listener.local_addr().ok()).map_or(0, |address| address.port())
+}

@@ -1,0 +1,216 @@
+//! What is served under which path, and what all answers share.
+
+mod body;
+mod graph;
+mod metadata;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::Serialize;
+use url::form_urlencoded;
+use uuid::Uuid;
+
+pub(crate) use body::Body;
+
+use crate::aadsts::{Ids, Refusal};
+use crate::directory::TokenVersion;
+use crate::hosts::is_graph_host;
+use crate::state::State;
+
+pub(crate) type Response = http::Response<Body>;
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Answer(Box<Response>),
+    /// Reset the connection.
+    Reset,
+    /// Keep the connection open and say nothing.
+    Hang,
+}
+
+/// One request: who asks whom for what.
+pub(crate) struct Exchange {
+    pub(crate) state: Arc<State>,
+    pub(crate) head: http::request::Parts,
+    /// By what name the client calls this server: `https://localhost:8443`.
+    pub(crate) base: String,
+}
+
+/// Paths, read once. Doubled slashes and one at the end do not count; letter case of the fixed parts does.
+enum Route<'a> {
+    Token(&'a str, TokenVersion),
+    Configuration(&'a str, TokenVersion),
+    Keys(&'a str, TokenVersion),
+    InstanceDiscovery,
+    Graph(&'a [&'a str]),
+    Root,
+    Nothing,
+}
+
+impl<'a> Route<'a> {
+    fn of(segments: &'a [&'a str], graph_host: bool) -> Self {
+        use TokenVersion::{V1, V2};
+        match segments {
+            ["v1.0", rest @ ..] if graph_host => Self::Graph(rest),
+            ["graph", "v1.0", rest @ ..] => Self::Graph(rest),
+            [tenant, "oauth2", "v2.0", "token"] => Self::Token(tenant, V2),
+            [tenant, "oauth2", "token"] => Self::Token(tenant, V1),
+            [tenant, "v2.0", ".well-known", "openid-configuration"] => Self::Configuration(tenant, V2),
+            [tenant, ".well-known", "openid-configuration"] => Self::Configuration(tenant, V1),
+            [tenant, "discovery", "v2.0", "keys"] => Self::Keys(tenant, V2),
+            [tenant, "discovery", "keys"] => Self::Keys(tenant, V1),
+            [_, "discovery", "instance"] => Self::InstanceDiscovery,
+            [] => Self::Root,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Answers one request. `secure` says whether it came over TLS.
+pub(crate) async fn handle(state: Arc<State>, request: Request<Incoming>, secure: bool) -> Reply {
+    let (head, body) = request.into_parts();
+    let host = match host(&head) {
+        Some(host) if state.hosts.accept(host) => host.to_owned(),
+        host => return Reply::from(wrong_host(host.unwrap_or_default())),
+    };
+    let scheme = if secure { "https" } else { "http" };
+    let exchange = Exchange { state, base: format!("{scheme}://{host}"), head };
+    let path = exchange.head.uri.path().to_owned();
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    match Route::of(&segments, is_graph_host(&host)) {
+        Route::Token(tenant, version) => token::answer(&exchange, tenant, version, body).await,
+        Route::Configuration(tenant, version) => metadata::configuration(&exchange, tenant, version).into(),
+        Route::Keys(tenant, version) => metadata::keys(&exchange, tenant, version).into(),
+        Route::InstanceDiscovery => metadata::instance_discovery(&exchange).into(),
+        Route::Graph(segments) => graph::answer(&exchange, segments).into(),
+        Route::Root => text(StatusCode::OK, ROOT).into(),
+        Route::Nothing => text(StatusCode::NOT_FOUND, "The local Entra ID has nothing at this path.\n").into(),
+    }
+}
+
+impl Exchange {
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.head.method, Method::GET | Method::HEAD)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The first query parameter of this name.
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
+        let query = self.head.uri.query()?;
+        form_urlencoded::parse(query.as_bytes()).find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// A new trace id, and the client's own id from where the client libraries put it: a header (MSAL Python, Go,
+    /// .NET), the query or the body (MSAL Node), another header (the Azure SDKs).
+    pub(crate) fn ids(&self, in_body: Option<&str>) -> Ids {
+        let named = |text: &str| Uuid::try_parse(text.trim()).ok();
+        let correlation = self
+            .header("client-request-id")
+            .and_then(named)
+            .or_else(|| self.query("client-request-id").as_deref().and_then(named))
+            .or_else(|| in_body.and_then(named))
+            .or_else(|| self.header("x-ms-client-request-id").and_then(named))
+            .unwrap_or_else(Uuid::new_v4);
+        Ids { trace: Uuid::new_v4(), correlation }
+    }
+}
+
+/// Why a body could not be read.
+pub(crate) enum BodyError {
+    TooLong,
+    TooSlow,
+    /// The client went away, or sent what is no HTTP.
+    Broken,
+}
+
+pub(crate) async fn read(body: Incoming, most: usize, within: Duration) -> Result<Bytes, BodyError> {
+    match tokio::time::timeout(within, Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(BodyError::TooLong),
+        Ok(Err(_)) => Err(BodyError::Broken),
+        Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// A refusal in Entra's envelope.
+pub(crate) fn refuse(state: &State, refusal: &Refusal, ids: Ids) -> Response {
+    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    json(status, &refusal.envelope(ids, state.clock.now_millis()))
+}
+
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = Response::new(Body::whole(bytes));
+    *response.status_mut() = status;
+    set(response.headers_mut(), COMMON);
+    response
+}
+
+pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Body::whole(text));
+    *response.status_mut() = status;
+    set(response.headers_mut(), COMMON);
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
+pub(crate) fn set(headers: &mut HeaderMap, fixed: &[(&'static str, &'static str)]) {
+    for &(name, value) in fixed {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+}
+
+pub(crate) fn set_id(headers: &mut HeaderMap, name: &'static str, id: Uuid) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(name, value);
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self::Answer(Box::new(response))
+    }
+}
+
+/// HTTP/2 has it in the request's target, HTTP/1.1 in the `Host` header, once.
+fn host(head: &http::request::Parts) -> Option<&str> {
+    if let Some(authority) = head.uri.authority() {
+        return Some(authority.as_str());
+    }
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
+    }
+}
+
+fn wrong_host(host: &str) -> Response {
+    let host: String = host.chars().filter(|c| !c.is_control()).take(100).collect();
+    let message = format!(
+        "The local Entra ID does not answer to the name {host:?}. Use localhost or an IP address, or start it with that \
+         host name.\n"
+    );
+    text(StatusCode::MISDIRECTED_REQUEST, message)
+}
+
+/// On every answer, as recorded from Entra.
+const COMMON: &[(&str, &str)] = &[
+    ("content-type", "application/json; charset=utf-8"),
+    ("x-content-type-options", "nosniff"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+];
+
+const ROOT: &str = "This is a local Microsoft Entra ID for development and tests, made by apptoken. It is not Microsoft's, \
+                    and nothing that it issues is worth anything elsewhere.\n";

@@ -1,0 +1,265 @@
+//! `POST /{tenant}/oauth2/v2.0/token` and `POST /{tenant}/oauth2/token`: the request read, the answer written, the
+//! sign-in logged, faults applied.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use serde::Serialize;
+
+use super::{Body, BodyError, Exchange, Reply, Response, json, read, refuse, set, set_id};
+use crate::aadsts::{Code, Ids, Refusal};
+use crate::directory::TokenVersion;
+use crate::faults::Fault;
+use crate::sign_in::{Outcome, SignIn};
+use crate::sts::{self, Basic, Form, Granted, TokenRequest};
+
+pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVersion, body: Incoming) -> Reply {
+    let state = &exchange.state;
+    state.token_requests.fetch_add(1, Ordering::Relaxed);
+    if let Some(latency) = state.faults.latency_of_all() {
+        tokio::time::sleep(latency).await;
+    }
+    let body = read(body, state.limits.body_bytes, state.limits.body).await;
+    let fault = state.faults.take();
+    if let Some(Fault::Latency(latency)) = &fault {
+        tokio::time::sleep(*latency).await;
+    }
+
+    let (form, too_much) = match parse(exchange, body) {
+        Ok(form) => (Ok(form), None),
+        Err((refusal, status)) => (Err(refusal), status),
+    };
+    let telemetry = form.as_ref().ok();
+    let ids = exchange.ids(telemetry.and_then(|form| form.get("client-request-id")));
+    let mut log = entry(exchange, tenant, ids);
+    let reply = match fault {
+        None | Some(Fault::Latency(_)) => judge(exchange, tenant, version, form, too_much, ids, &mut log).into(),
+        Some(fault) => {
+            log.outcome = Outcome::Faulted;
+            log.message = Some(format!("fault: {fault:?}"));
+            if let Ok(form) = &form {
+                log.app_id = form.get("client_id").map(|id| id.chars().take(64).collect());
+            }
+            break_down(exchange, tenant, version, form, ids, fault)
+        }
+    };
+    tracing::info!(
+        trace_id = %log.trace_id, correlation_id = %log.correlation_id, tenant = log.tenant, app_id = log.app_id,
+        resource = log.resource, outcome = ?log.outcome, code = log.code, "token request"
+    );
+    state.sign_ins.push(log);
+    reply
+}
+
+/// The proper answer.
+fn judge(
+    exchange: &Exchange,
+    tenant: &str,
+    version: TokenVersion,
+    form: Result<Form, Refusal>,
+    status: Option<StatusCode>,
+    ids: Ids,
+    log: &mut SignIn,
+) -> Response {
+    let state = &exchange.state;
+    let telemetry = exchange.header("x-client-current-telemetry").is_some()
+        || form.as_ref().is_ok_and(|form| form.get("x-client-current-telemetry").is_some());
+    let outcome = form.and_then(|form| {
+        let basic = match exchange.header(header::AUTHORIZATION.as_str()) {
+            Some(header) => Basic::parse(header)?,
+            None => None,
+        };
+        let request = TokenRequest { tenant, endpoint: version, form: &form, basic: basic.as_ref(), ids };
+        sts::answer(state, &request, log)
+    });
+    let code = outcome.as_ref().err().map(|refusal| refusal.code.number());
+    let mut response = match outcome {
+        Ok(granted) => success(&granted, version),
+        Err(refusal) => {
+            let mut response = refuse(state, &refusal, ids);
+            if let Some(status) = status {
+                *response.status_mut() = status;
+            }
+            log.outcome = Outcome::Refused;
+            log.code = code;
+            log.message = Some(refusal.message);
+            log.roles.clear();
+            log.evidence = refusal.evidence;
+            response
+        }
+    };
+    if telemetry && let Ok(value) = HeaderValue::from_str(&format!("1,{},0,,", code.unwrap_or(0))) {
+        response.headers_mut().insert("x-ms-clitelem", value);
+    }
+    finish(exchange, &mut response, ids);
+    response
+}
+
+/// A request that meets a fault.
+fn break_down(
+    exchange: &Exchange,
+    tenant: &str,
+    version: TokenVersion,
+    form: Result<Form, Refusal>,
+    ids: Ids,
+    fault: Fault,
+) -> Reply {
+    let state = &exchange.state;
+    let mut response = match fault {
+        Fault::Reset => return Reply::Reset,
+        Fault::Hang => return Reply::Hang,
+        Fault::Garbage => {
+            let mut response = json(StatusCode::OK, &());
+            *response.body_mut() = Body::whole("<html><body>It works!</body></html>");
+            response
+        }
+        Fault::Truncated => {
+            let mut scratch = entry(exchange, tenant, ids);
+            judge(exchange, tenant, version, form, None, ids, &mut scratch).map(Body::truncate)
+        }
+        Fault::Status { status, retry_after, body } => {
+            let code = if status == 429 { Code::Throttled } else { Code::Transient };
+            let mut response = refuse(state, &Refusal::new(code, &[]), ids);
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            if let Some(body) = body {
+                *response.body_mut() = Body::whole(body);
+            }
+            if let Some(wait) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+            }
+            response
+        }
+        Fault::Latency(_) => judge(exchange, tenant, version, form, None, ids, &mut entry(exchange, tenant, ids)),
+    };
+    finish(exchange, &mut response, ids);
+    response.into()
+}
+
+/// What the request says, before anything is judged. A body that is no form counts as an empty one, which is how
+/// Entra sees it. With the refusal goes the HTTP status of a body that was not read.
+fn parse(exchange: &Exchange, body: Result<Bytes, BodyError>) -> Result<Form, (Refusal, Option<StatusCode>)> {
+    if exchange.head.method != Method::POST {
+        let method = exchange.head.method.as_str();
+        let refusal = Refusal::new(Code::MethodWrong, &[&format!("a {method} request")]);
+        return Err((refusal.evidence("method", "POST", method), None));
+    }
+    let body = body.map_err(|error| {
+        let most = format!("the body is longer than {} bytes", exchange.state.limits.body_bytes);
+        let (what, status) = match error {
+            BodyError::TooLong => (most.as_str(), Some(StatusCode::PAYLOAD_TOO_LARGE)),
+            BodyError::TooSlow => ("the body did not come in time", Some(StatusCode::REQUEST_TIMEOUT)),
+            BodyError::Broken => ("the body could not be read", None),
+        };
+        (Refusal::new(Code::RequestMalformed, &[what]), status)
+    })?;
+    let kind = exchange.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Form::parse(&body).map_err(|refusal| (refusal, None));
+    }
+    Form::default()
+        .require("grant_type")
+        .map(|_| Form::default())
+        .map_err(|refusal| (refusal.evidence("content type", "application/x-www-form-urlencoded", kind), None))
+}
+
+fn entry(exchange: &Exchange, tenant: &str, ids: Ids) -> SignIn {
+    SignIn {
+        sequence: 0,
+        time: exchange.state.clock.now_unix(),
+        trace_id: ids.trace,
+        correlation_id: ids.correlation,
+        tenant: tenant.chars().take(256).collect(),
+        tenant_id: None,
+        app_id: None,
+        app_display_name: None,
+        resource: None,
+        credential: None,
+        outcome: Outcome::Granted,
+        code: None,
+        message: None,
+        roles: Vec::new(),
+        evidence: Vec::new(),
+    }
+}
+
+/// v2.0 writes numbers, v1 writes every number as a string.
+fn success(granted: &Granted, version: TokenVersion) -> Response {
+    #[derive(Serialize)]
+    struct V2<'a> {
+        token_type: &'static str,
+        expires_in: i64,
+        ext_expires_in: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refresh_in: Option<i64>,
+        access_token: &'a str,
+    }
+
+    #[derive(Serialize)]
+    struct V1<'a> {
+        token_type: &'static str,
+        expires_in: String,
+        ext_expires_in: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refresh_in: Option<String>,
+        expires_on: String,
+        not_before: String,
+        resource: &'a str,
+        access_token: &'a str,
+    }
+
+    let Granted { token, expires_in, expires_on, not_before, refresh_in, resource } = granted;
+    match version {
+        TokenVersion::V2 => json(
+            StatusCode::OK,
+            &V2 {
+                token_type: "Bearer",
+                expires_in: *expires_in,
+                ext_expires_in: *expires_in,
+                refresh_in: *refresh_in,
+                access_token: token,
+            },
+        ),
+        TokenVersion::V1 => json(
+            StatusCode::OK,
+            &V1 {
+                token_type: "Bearer",
+                expires_in: expires_in.to_string(),
+                ext_expires_in: expires_in.to_string(),
+                refresh_in: refresh_in.map(|seconds| seconds.to_string()),
+                expires_on: expires_on.to_string(),
+                not_before: not_before.to_string(),
+                resource,
+                access_token: token,
+            },
+        ),
+    }
+}
+
+/// The headers of every answer of the token endpoint.
+fn finish(exchange: &Exchange, response: &mut Response, ids: Ids) {
+    let headers = response.headers_mut();
+    set(headers, TOKEN_HEADERS);
+    set_id(headers, "x-ms-request-id", ids.trace);
+    if exchange.header("return-client-request-id").is_some_and(|wanted| wanted.eq_ignore_ascii_case("true")) {
+        set_id(headers, "client-request-id", ids.correlation);
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// As recorded from Entra; the server names itself.
+const TOKEN_HEADERS: &[(&str, &str)] = &[
+    ("cache-control", "no-store, no-cache"),
+    ("pragma", "no-cache"),
+    ("expires", "-1"),
+    ("x-ms-ests-server", concat!("apptoken-emulator ", env!("CARGO_PKG_VERSION"))),
+    ("set-cookie", "x-ms-gateway-slice=estsfd; path=/; secure; samesite=none; httponly"),
+    ("set-cookie", "stsservicecookie=estsfd; path=/; secure; samesite=none; httponly"),
+];

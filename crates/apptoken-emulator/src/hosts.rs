@@ -1,0 +1,78 @@
+//! The names by which this server may be called. A web page that rebinds its own DNS name to 127.0.0.1 comes with that
+//! name in `Host`, and is turned away.
+
+use std::net::IpAddr;
+
+/// Accepted host names beyond IP addresses, `localhost` and Microsoft's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Hosts(Vec<String>);
+
+impl Hosts {
+    pub(crate) fn new(more: &[String]) -> Self {
+        Self(more.iter().map(|name| name.to_ascii_lowercase()).collect())
+    }
+
+    /// Whether the value of a `Host` header, or the authority of a URL, is one of this server's names. The port does
+    /// not matter: a proxy may stand in front. An IP address is no name that can be rebound.
+    pub(crate) fn accept(&self, authority: &str) -> bool {
+        let name = host_of(authority).to_ascii_lowercase();
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+            || is_login_host(&name)
+            || is_graph_host(&name)
+            || self.0.contains(&name)
+    }
+}
+
+/// Whether Entra itself answers by this name: what `apptoken run` and entries in `/etc/hosts` make us be called.
+pub(crate) fn is_login_host(authority: &str) -> bool {
+    let name = host_of(authority);
+    // Regional endpoints are `westus2.login.microsoft.com`.
+    LOGIN_HOSTS.contains(&name) || name.strip_suffix(".login.microsoft.com").is_some_and(|region| !region.is_empty())
+}
+
+/// Whether this is Microsoft Graph's name.
+pub(crate) fn is_graph_host(authority: &str) -> bool {
+    host_of(authority).eq_ignore_ascii_case("graph.microsoft.com")
+}
+
+/// Without the port.
+pub(crate) fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.is_empty() => host,
+        _ => authority,
+    }
+}
+
+/// Entra's public cloud: the preferred names first.
+pub(crate) const LOGIN_HOSTS: &[&str] =
+    &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_own_names_only() {
+        let hosts = Hosts::new(&["Entra.Test".into()]);
+        for own in [
+            "localhost",
+            "localhost:8443",
+            "127.0.0.1:1",
+            "[::1]:8443",
+            "[::1]",
+            "api.localhost",
+            "LOCALHOST:1",
+            "login.microsoftonline.com",
+            "westus2.login.microsoft.com",
+            "graph.microsoft.com",
+            "entra.test:8443",
+        ] {
+            assert!(hosts.accept(own), "{own}");
+        }
+        for other in ["", "evil.example", "localhost.evil.example", "127.0.0.1.nip.io", ".login.microsoft.com"] {
+            assert!(!hosts.accept(other), "{other}");
+        }
+    }
+}

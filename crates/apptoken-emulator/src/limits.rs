@@ -1,0 +1,37 @@
+//! Bounds of the server.
+
+use std::time::Duration;
+
+/// Everything has a bound that can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Time for a TLS handshake; 10 s.
+    pub handshake: Duration,
+    /// Time for the head of a request, from the end of the one before; 30 s.
+    pub head: Duration,
+    /// Time for the body of a request; 15 s.
+    pub body: Duration,
+    /// Longest body, bytes; 128 KiB.
+    pub body_bytes: usize,
+    /// Connections at a time; 4,096. More are closed at once.
+    pub connections: usize,
+    /// Entries of the sign-in log; 10,000. The oldest goes first.
+    pub sign_ins: usize,
+    /// Time for requests under way when the server stops; 2 s.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(15),
+            body_bytes: 128 * 1024,
+            connections: 4096,
+            sign_ins: 10_000,
+            shutdown: Duration::from_secs(2),
+        }
+    }
+}

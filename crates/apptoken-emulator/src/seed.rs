@@ -1,0 +1,261 @@
+//! The seed: a JSON file that declares a whole directory, in Graph's words.
+//!
+//! ```json
+//! {
+//!   "tenants": [ { "displayName": "Contoso", "defaultDomain": "contoso.onmicrosoft.com" } ],
+//!   "applications": [
+//!     { "displayName": "TodoList API", "identifierUris": ["api://todolist"], "requestedAccessTokenVersion": 2,
+//!       "appRoles": [ { "value": "DaemonAppRole" } ] },
+//!     { "displayName": "Daemon", "passwordCredentials": [ { "secretText": "…" } ],
+//!       "requiredResourceAccess": [ { "resource": "api://todolist", "appRoles": ["DaemonAppRole"] } ] }
+//!   ]
+//! }
+//! ```
+//! Ids that are left out are made. An application without `homeTenant` lives in the only tenant, and without
+//! `servicePrincipals` has one in its home tenant.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::directory::{SeedError, SignInAudience};
+
+/// A whole directory, declared.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Seed {
+    /// For editors: where the schema of this file is. Ignored.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// The tenants.
+    pub tenants: Vec<SeedTenant>,
+    /// The applications, in any order; they may refer to each other.
+    pub applications: Vec<SeedApplication>,
+}
+
+/// A tenant in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedTenant {
+    /// Its id; made when absent.
+    pub tenant_id: Option<Uuid>,
+    /// Name for people; the default domain when absent.
+    pub display_name: Option<String>,
+    /// For example `contoso.onmicrosoft.com`.
+    pub default_domain: String,
+    /// Further domains.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    /// Users for Graph to read.
+    #[serde(default)]
+    pub users: Vec<SeedUser>,
+}
+
+/// A user in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedUser {
+    /// Object id; made when absent.
+    pub id: Option<Uuid>,
+    /// Name for people.
+    pub display_name: String,
+    /// Sign-in name.
+    pub user_principal_name: String,
+}
+
+/// An application in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedApplication {
+    /// `client_id`; made when absent.
+    pub app_id: Option<Uuid>,
+    /// Name for people.
+    pub display_name: String,
+    /// Id or domain of the tenant where it is registered; may be left out when there is only one.
+    pub home_tenant: Option<String>,
+    /// Who may use it.
+    #[serde(default)]
+    pub sign_in_audience: SignInAudience,
+    /// App ID URIs.
+    #[serde(default)]
+    pub identifier_uris: Vec<String>,
+    /// 1 or 2; nothing means 1, as in Entra.
+    pub requested_access_token_version: Option<u8>,
+    /// What it offers as an API.
+    #[serde(default)]
+    pub app_roles: Vec<SeedAppRole>,
+    /// What it wishes for as a daemon.
+    #[serde(default)]
+    pub required_resource_access: Vec<SeedResourceAccess>,
+    /// Client secrets.
+    #[serde(default)]
+    pub password_credentials: Vec<SeedSecret>,
+    /// Certificates.
+    #[serde(default)]
+    pub key_credentials: Vec<SeedCertificate>,
+    /// Where it is present; nothing means its home tenant, an empty list nowhere.
+    pub service_principals: Option<Vec<SeedServicePrincipal>>,
+}
+
+/// An application permission in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedAppRole {
+    /// Made when absent.
+    pub id: Option<Uuid>,
+    /// What stands in `roles`.
+    pub value: String,
+    /// Name for people; `value` when absent.
+    pub display_name: Option<String>,
+}
+
+/// Permissions wished for, in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedResourceAccess {
+    /// App ID URI or application id of the API.
+    pub resource: String,
+    /// Values or ids of its roles.
+    pub app_roles: Vec<String>,
+}
+
+/// A client secret in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedSecret {
+    /// The secret's id; made when absent.
+    pub key_id: Option<Uuid>,
+    /// Name for people.
+    #[serde(default)]
+    pub display_name: String,
+    /// The secret.
+    pub secret_text: SecretText,
+    /// Valid from; the start of the emulator when absent.
+    pub start_date_time: Option<Timestamp>,
+    /// Valid until; two years on when absent.
+    pub end_date_time: Option<Timestamp>,
+}
+
+/// A certificate in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedCertificate {
+    /// Name for people.
+    #[serde(default)]
+    pub display_name: String,
+    /// PEM text, or the base64 of the DER.
+    pub certificate: String,
+}
+
+/// A service principal in a seed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedServicePrincipal {
+    /// Id or domain of the tenant.
+    pub tenant: String,
+    /// Object id; made when absent.
+    pub id: Option<Uuid>,
+    /// Nothing means yes.
+    #[serde(default = "yes")]
+    pub account_enabled: bool,
+    /// Nothing means no.
+    #[serde(default)]
+    pub app_role_assignment_required: bool,
+    /// Whether an administrator has granted what `requiredResourceAccess` wishes for. Nothing means no.
+    #[serde(default)]
+    pub admin_consent: bool,
+}
+
+/// A secret that does not show in `Debug` and is wiped from memory.
+#[derive(Clone, Default, Deserialize)]
+#[serde(from = "String")]
+pub struct SecretText(Zeroizing<String>);
+
+impl Seed {
+    /// Reads a seed.
+    ///
+    /// # Errors
+    /// [`SeedError`] with the JSON path of what is wrong: syntax, an unknown member, a value of the wrong kind.
+    pub fn from_json(text: &str) -> Result<Self, SeedError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut json = serde_json::Deserializer::from_str(text);
+        let seed = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| SeedError::new(error.path().to_string(), error.inner().to_string()))?;
+        json.end().map_err(|error| SeedError::new(".", error.to_string()))?;
+        Ok(seed)
+    }
+}
+
+impl SeedServicePrincipal {
+    /// Present in a tenant: enabled, no assignment required, nothing granted.
+    #[must_use]
+    pub fn new(tenant: impl Into<String>) -> Self {
+        Self {
+            tenant: tenant.into(),
+            id: None,
+            account_enabled: true,
+            app_role_assignment_required: false,
+            admin_consent: false,
+        }
+    }
+}
+
+impl SecretText {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for SecretText {
+    fn from(text: T) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_path() {
+        let cases = [
+            (r#"{"applications":[{"displayName":"A"},{"displayName":7}]}"#, "applications[1].displayName"),
+            (r#"{"tenants":[{"defaultDomain":"a.b","user":[]}]}"#, "tenants[0].user"),
+            (r#"{"tenants":[{}]}"#, "tenants[0]"),
+            (
+                r#"{"applications":[{"displayName":"A","passwordCredentials":[{"secretText":"x","endDateTime":"soon"}]}]}"#,
+                "applications[0].passwordCredentials[0].endDateTime",
+            ),
+        ];
+        for (json, path) in cases {
+            let error = Seed::from_json(json).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("seed: {path}: ")), "{error}");
+        }
+        assert!(Seed::from_json("{} {}").is_err());
+        assert!(Seed::from_json("\u{feff}{}").is_ok());
+    }
+
+    #[test]
+    fn a_secret_does_not_show() {
+        let secret = format!("{}-seed", testkit::CANARY);
+        let json = format!(
+            r#"{{"applications":[{{"displayName":"A","passwordCredentials":[{{"secretText":"{secret}"}}]}}]}}"#
+        );
+        let seed = Seed::from_json(&json).unwrap();
+        assert!(!format!("{seed:?}").contains(&secret));
+        testkit::witness(&seed);
+    }
+}

@@ -1,0 +1,171 @@
+//! The sign-in log: one entry per token request, expected beside presented for every refusal.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use serde::Serialize;
+use uuid::Uuid;
+
+/// One token request and what became of it. Never holds a secret, an assertion or a token.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct SignIn {
+    /// Counts from 1.
+    pub sequence: u64,
+    /// Unix seconds by the emulator's clock.
+    pub time: i64,
+    /// The `trace_id` of the answer, also its `x-ms-request-id`; in a token, `uti` is its base64url.
+    pub trace_id: Uuid,
+    /// What the client named, or made up here.
+    pub correlation_id: Uuid,
+    /// The tenant as the path named it.
+    pub tenant: String,
+    /// The tenant found.
+    pub tenant_id: Option<Uuid>,
+    /// `client_id` as sent.
+    pub app_id: Option<String>,
+    /// The application found.
+    pub app_display_name: Option<String>,
+    /// The resource asked for, as spelt in the scope.
+    pub resource: Option<String>,
+    /// How the client proved who it is.
+    pub credential: Option<CredentialKind>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// AADSTS code; none on success.
+    pub code: Option<u32>,
+    /// The refusal's text, or a note on a token that its API will not like.
+    pub message: Option<String>,
+    /// The app roles in the token.
+    pub roles: Vec<String>,
+    /// Expected beside presented.
+    pub evidence: Vec<Evidence>,
+}
+
+/// How a client proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum CredentialKind {
+    /// `client_secret`, in the body or the Basic header.
+    Secret,
+    /// An assertion signed with a registered certificate.
+    Certificate,
+}
+
+/// What came of a token request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A token.
+    Granted,
+    /// An AADSTS refusal.
+    Refused,
+    /// A fault that was asked for.
+    Faulted,
+}
+
+/// One thing that was compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Evidence {
+    /// What was compared: `thumbprint`, `audience`, `time`, …
+    pub subject: String,
+    /// What would have been right.
+    pub expected: String,
+    /// What came.
+    pub presented: String,
+}
+
+impl Evidence {
+    pub(crate) fn new(subject: &str, expected: impl Into<String>, presented: impl Into<String>) -> Self {
+        let cut = |text: String| text.chars().take(LONGEST).collect();
+        Self { subject: subject.into(), expected: cut(expected.into()), presented: cut(presented.into()) }
+    }
+}
+
+/// A ring that many write and read at once without a lock; the oldest entry makes room for the newest.
+#[derive(Debug)]
+pub(crate) struct SignInLog {
+    ring: Box<[ArcSwapOption<SignIn>]>,
+    next: AtomicU64,
+}
+
+impl SignInLog {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { ring: (0..capacity.max(1)).map(|_| ArcSwapOption::empty()).collect(), next: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn push(&self, mut entry: SignIn) {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        entry.sequence = index + 1;
+        self.slot(index).store(Some(Arc::new(entry)));
+    }
+
+    /// Oldest first. An entry that is being written at this moment may be missing.
+    pub(crate) fn entries(&self) -> Vec<SignIn> {
+        let end = self.next.load(Ordering::Acquire);
+        let start = end.saturating_sub(self.ring.len() as u64);
+        (start..end)
+            .filter_map(|index| self.slot(index).load_full().filter(|entry| entry.sequence == index + 1))
+            .map(Arc::unwrap_or_clone)
+            .collect()
+    }
+
+    fn slot(&self, index: u64) -> &ArcSwapOption<SignIn> {
+        &self.ring[(index % self.ring.len() as u64) as usize]
+    }
+}
+
+/// Longest text of a presented value in the log, characters.
+const LONGEST: usize = 512;
+
+#[cfg(test)]
+pub(crate) fn blank() -> SignIn {
+    SignIn {
+        sequence: 0,
+        time: 0,
+        trace_id: Uuid::nil(),
+        correlation_id: Uuid::nil(),
+        tenant: String::new(),
+        tenant_id: None,
+        app_id: None,
+        app_display_name: None,
+        resource: None,
+        credential: None,
+        outcome: Outcome::Granted,
+        code: None,
+        message: None,
+        roles: Vec::new(),
+        evidence: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_newest() {
+        let log = SignInLog::new(3);
+        for _ in 0..5 {
+            log.push(blank());
+        }
+        assert_eq!(log.entries().iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn takes_writers_from_many_threads() {
+        let log = SignInLog::new(1000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..200).for_each(|_| log.push(blank())));
+            }
+        });
+        assert_eq!(log.entries().len(), 800);
+    }
+}

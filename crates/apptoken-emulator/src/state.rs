@@ -1,0 +1,25 @@
+//! What all requests share.
+
+use std::sync::atomic::AtomicU64;
+
+use crate::clock::EmulatorClock;
+use crate::directory::Directory;
+use crate::faults::Faults;
+use crate::hosts::Hosts;
+use crate::issuer::Issuers;
+use crate::limits::Limits;
+use crate::sign_in::SignInLog;
+use crate::signing_keys::SigningKeys;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) directory: Directory,
+    pub(crate) clock: EmulatorClock,
+    pub(crate) keys: SigningKeys,
+    pub(crate) issuers: Issuers,
+    pub(crate) hosts: Hosts,
+    pub(crate) faults: Faults,
+    pub(crate) sign_ins: SignInLog,
+    pub(crate) token_requests: AtomicU64,
+    pub(crate) limits: Limits,
+}

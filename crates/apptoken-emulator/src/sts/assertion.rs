@@ -1,0 +1,216 @@
+//! Client assertions signed with a certificate (RFC 7523, and Entra's certificate credentials): who is named, which
+//! key signed, for whom, and when. Strict in what counts, lenient in how real clients write it.
+
+use apptoken_jose::jws::{Header, Unverified};
+use apptoken_jose::{Algorithm, JwsError, base64url};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::aadsts::{Code, Refusal, precise};
+use crate::directory::{Application, KeyCredential, Snapshot, Tenant};
+use crate::hosts::Hosts;
+
+/// What an assertion is checked against.
+pub(crate) struct Verifier<'a> {
+    pub(crate) directory: &'a Snapshot,
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) application: &'a Application,
+    pub(crate) hosts: &'a Hosts,
+    pub(crate) now: i64,
+}
+
+impl Verifier<'_> {
+    /// Structure, algorithm, issuer, key, signature, audience, time. The same assertion may come again while it is
+    /// good: MSAL reuses it.
+    pub(crate) fn verify(&self, assertion: &str) -> Result<(), Refusal> {
+        let jwt = Unverified::parse(assertion).map_err(|error| {
+            Refusal::new(Code::AssertionMalformed, &[&error.to_string()]).evidence(
+                "client_assertion",
+                "a compact JWS of three base64url parts",
+                format!("{} characters", assertion.chars().count()),
+            )
+        })?;
+        self.algorithm(jwt.header())?;
+        self.named(jwt.claims())?;
+        let key = self.key(jwt.header())?;
+        jwt.verify(&key.key, ALLOWED).map_err(|error| self.bad_signature(key, error))?;
+        self.audience(jwt.claims())?;
+        self.time(jwt.claims())
+    }
+
+    fn algorithm(&self, header: &Header) -> Result<(), Refusal> {
+        match header.alg.parse::<Algorithm>() {
+            Ok(algorithm) if ALLOWED.contains(&algorithm) => Ok(()),
+            _ => Err(Refusal::new(Code::AssertionAlgorithm, &[&header.alg]).evidence(
+                "alg",
+                "RS256 or PS256",
+                &header.alg,
+            )),
+        }
+    }
+
+    /// `iss` and `sub` are the client (RFC 7523 §3).
+    fn named(&self, claims: &Map<String, Value>) -> Result<(), Refusal> {
+        let client = self.application.app_id.to_string();
+        let (issuer, subject) = (text(claims, "iss")?, text(claims, "sub")?);
+        if issuer.eq_ignore_ascii_case(&client) {
+            return if subject.eq_ignore_ascii_case(issuer) {
+                Ok(())
+            } else {
+                Err(Refusal::new(Code::AssertionSubject, &[]).evidence("subject", issuer, subject))
+            };
+        }
+        if issuer.starts_with("https://") {
+            let expected = "the application's client_id; it has no federated credentials";
+            return Err(Refusal::new(Code::FederationIssuer, &[issuer]).evidence("issuer", expected, issuer));
+        }
+        Err(Refusal::new(Code::AssertionIssuer, &[]).evidence("issuer", client, issuer))
+    }
+
+    /// The registered certificate that the header names.
+    fn key(&self, header: &Header) -> Result<&KeyCredential, Refusal> {
+        let sha256 = header.x5t_s256.as_deref();
+        let sha1 = header.x5t.as_deref().or(header.kid.as_deref());
+        let Some(presented) = sha256.or(sha1) else {
+            let expected = "x5t#S256, x5t or kid in the header";
+            let presented = if header.x5c.is_empty() { "none of them" } else { "x5c only" };
+            return Err(Refusal::new(Code::AssertionKeyMissing, &[]).evidence("thumbprint", expected, presented));
+        };
+        let by = |thumbprint: Option<&str>, of: fn(&KeyCredential) -> &[u8]| {
+            let bytes = decode_thumbprint(thumbprint?)?;
+            self.application.certificates.iter().find(|certificate| of(certificate) == bytes)
+        };
+        let found = match sha256 {
+            Some(_) => by(sha256, |certificate| &certificate.sha256),
+            None => by(sha1, |certificate| &certificate.sha1),
+        };
+        let Some(credential) = found else {
+            let shown = show_thumbprint(presented);
+            let reason = format!("The key was not found, Thumbprint of key used by client: '{shown}'");
+            return Err(self.refuse_key(&reason, &shown));
+        };
+        let (start, end) = (credential.certificate.not_before(), credential.certificate.not_after());
+        if self.now > end {
+            let shown = credential.certificate.thumbprint_hex();
+            let (start, end) = (precise(start), precise(end));
+            let reason = format!("The key used is expired, Thumbprint: '{shown}', valid from {start} until {end}");
+            return Err(self.refuse_key(&reason, &shown).evidence("time", format!("until {end}"), precise(self.now)));
+        }
+        if self.now + SKEW < start {
+            let (app, start, end) = (self.application.app_id.to_string(), precise(start), precise(end));
+            return Err(Refusal::new(Code::CertificateNotYetValid, &[&app, &start, &end]).evidence(
+                "time",
+                format!("from {start}"),
+                precise(self.now),
+            ));
+        }
+        Ok(credential)
+    }
+
+    fn bad_signature(&self, key: &KeyCredential, error: JwsError) -> Refusal {
+        let shown = key.certificate.thumbprint_hex();
+        let reason = format!("The key used is not the private key of this certificate, Thumbprint: '{shown}'");
+        self.refuse_key(&reason, &shown).evidence("signature", "made with that certificate's key", error.to_string())
+    }
+
+    fn refuse_key(&self, reason: &str, presented: &str) -> Refusal {
+        let registered: Vec<_> = self.application.certificates.iter().map(|c| c.certificate.thumbprint_hex()).collect();
+        let expected =
+            if registered.is_empty() { "the application has no certificate".into() } else { registered.join(", ") };
+        Refusal::new(Code::AssertionKey, &[&self.application.app_id.to_string(), reason]).evidence(
+            "thumbprint",
+            expected,
+            presented,
+        )
+    }
+
+    /// This tenant's token endpoint, by any of its names: with the tenant's id or a domain, v2.0 or v1, at any host
+    /// that is ours; or the issuer's URL.
+    fn audience(&self, claims: &Map<String, Value>) -> Result<(), Refusal> {
+        let presented: Vec<&str> = match claims.get("aud") {
+            None | Some(Value::Null) => return Err(Refusal::new(Code::AssertionClaimMissing, &["aud"])),
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+            Some(one) => one.as_str().into_iter().collect(),
+        };
+        if presented.iter().any(|audience| self.is_ours(audience)) {
+            return Ok(());
+        }
+        let presented = presented.join(", ");
+        let expected = format!("https://<this host>/{}/oauth2/v2.0/token", self.tenant.id);
+        Err(Refusal::new(Code::AssertionAudience, &[&presented]).evidence("audience", expected, &presented))
+    }
+
+    fn is_ours(&self, audience: &str) -> bool {
+        let Ok(url) = Url::parse(audience) else { return false };
+        let Some(mut path) = url.path_segments().map(|segments| segments.filter(|s| !s.is_empty())) else {
+            return false;
+        };
+        let tenant = path.next().and_then(|name| self.directory.tenant(name));
+        let rest = path.collect::<Vec<_>>();
+        let paths: [&[&str]; 4] = [&["oauth2", "v2.0", "token"], &["oauth2", "token"], &["v2.0"], &[]];
+        matches!(url.scheme(), "https" | "http")
+            && self.hosts.accept(url.host_str().unwrap_or_default())
+            && tenant.is_some_and(|tenant| tenant.id == self.tenant.id)
+            && paths.contains(&rest.as_slice())
+    }
+
+    /// `exp` is required, `nbf` is not; five minutes of clock skew are forgiven.
+    fn time(&self, claims: &Map<String, Value>) -> Result<(), Refusal> {
+        let expires = date(claims, "exp")?.ok_or_else(|| Refusal::new(Code::AssertionClaimMissing, &["exp"]))?;
+        let from = date(claims, "nbf")?;
+        let early = from.is_some_and(|from| self.now.saturating_add(SKEW) < from);
+        if !early && self.now.saturating_sub(SKEW) < expires {
+            return Ok(());
+        }
+        let (now, expires) = (precise(self.now), precise(expires));
+        let from = from.map_or_else(|| "always".into(), precise);
+        Err(Refusal::new(Code::AssertionTime, &[&now, &from, &expires]).evidence(
+            "time",
+            format!("between {from} and {expires}"),
+            now,
+        ))
+    }
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal> {
+    let found = claims.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
+    found.ok_or_else(|| Refusal::new(Code::AssertionClaimMissing, &[name]))
+}
+
+/// A NumericDate: an integer, a fraction (MSAL Python) or a string (MSAL.NET).
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal> {
+    let seconds = match claims.get(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Number(number)) => number.as_i64().or_else(|| number.as_f64().map(|f| f as i64)),
+        Some(Value::String(text)) => {
+            text.parse().ok().or_else(|| text.parse().ok().filter(|f: &f64| f.is_finite()).map(|f| f as i64))
+        }
+        Some(_) => None,
+    };
+    match seconds {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err(Refusal::new(Code::AssertionMalformed, &[&format!("'{name}' is not a time")])),
+    }
+}
+
+/// A thumbprint in any of the forms in use: base64url or standard base64, padded or not, or hex.
+fn decode_thumbprint(text: &str) -> Option<Vec<u8>> {
+    let hex = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if hex {
+        return (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect();
+    }
+    base64url::decode_lenient(text).ok()
+}
+
+/// In hex, as portals show it, when it can be read.
+fn show_thumbprint(text: &str) -> String {
+    match decode_thumbprint(text) {
+        Some(bytes) => bytes.iter().take(32).map(|byte| format!("{byte:02X}")).collect(),
+        None => text.chars().take(64).collect(),
+    }
+}
+
+const ALLOWED: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Ps256];
+
+/// Seconds by which a client's clock may be off.
+const SKEW: i64 = 300;

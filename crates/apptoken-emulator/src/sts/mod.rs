@@ -1,0 +1,295 @@
+//! The security token service: one token request in, a token or a refusal out. No I/O, no lock.
+
+mod assertion;
+mod claims;
+mod form;
+mod scope;
+mod secret;
+
+use uuid::Uuid;
+
+pub(crate) use claims::BACKDATED;
+pub(crate) use form::{Basic, Form};
+
+use crate::aadsts::{Code, Ids, Refusal};
+use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain};
+use crate::sign_in::{CredentialKind, SignIn};
+use crate::state::State;
+
+/// One token request, read but not judged.
+pub(crate) struct TokenRequest<'a> {
+    /// As in the path.
+    pub(crate) tenant: &'a str,
+    /// Of the endpoint, which decides how the resource is named and how the answer is written.
+    pub(crate) endpoint: TokenVersion,
+    pub(crate) form: &'a Form,
+    pub(crate) basic: Option<&'a Basic>,
+    pub(crate) ids: Ids,
+}
+
+/// A token and what goes with it.
+pub(crate) struct Granted {
+    pub(crate) token: String,
+    pub(crate) expires_in: i64,
+    pub(crate) expires_on: i64,
+    pub(crate) not_before: i64,
+    pub(crate) refresh_in: Option<i64>,
+    /// As asked for.
+    pub(crate) resource: String,
+}
+
+/// Judges a token request in Entra's order of checks, writing into `log` what becomes known on the way.
+pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn) -> Result<Granted, Refusal> {
+    let directory = state.directory.load();
+    let now = state.clock.now_unix();
+
+    let tenant = Named::parse(request.tenant, &directory)?;
+    grant_type(request)?;
+    let tenant = tenant.one()?;
+    log.tenant_id = Some(tenant.id);
+
+    let (application, principal) = client(request, &directory, tenant, log)?;
+    let credential = authenticate(state, request, &directory, tenant, application, now, log)?;
+
+    let resource = resource_name(request)?;
+    log.resource = Some(resource.chars().take(512).collect());
+    let (api, api_principal) =
+        directory.resource(tenant, resource).ok_or_else(|| unknown_resource(resource, tenant))?;
+    if !api_principal.account_enabled {
+        return Err(Refusal::new(Code::ResourceDisabled, &[resource]));
+    }
+    let roles = Snapshot::roles(principal, api);
+    if api_principal.app_role_assignment_required && roles.is_empty() {
+        return Err(unassigned(application, api));
+    }
+    log.roles = roles.iter().map(|&role| role.to_owned()).collect();
+    if api.token_version == TokenVersion::V1 && !api.accepts_audience(resource) && api.slash_strict {
+        let wanted = api.identifier_uris.first().map_or("", String::as_str);
+        log.message = Some(format!("the token's aud is {resource}, and {} takes only {wanted}", api.display_name));
+        log.evidence.push(crate::sign_in::Evidence::new("audience", wanted, resource));
+    }
+
+    let lifetime = Lifetime::new(state);
+    let grant = claims::Grant {
+        tenant,
+        client: application,
+        principal,
+        api,
+        resource,
+        roles: &roles,
+        credential,
+        now,
+        expires: now.saturating_add(lifetime.seconds),
+        trace_id: request.ids.trace,
+    };
+    let claims = claims::Claims::new(&grant, &state.issuers);
+    let key = state.keys.current().ok_or_else(|| Refusal::new(Code::Internal, &[]))?;
+    let token = key.sign(api.token_version, &claims).map_err(|_| Refusal::new(Code::Internal, &[]))?;
+    Ok(Granted {
+        token,
+        expires_in: lifetime.expires_in,
+        expires_on: grant.expires,
+        not_before: now - BACKDATED,
+        refresh_in: lifetime.refresh_in,
+        resource: resource.to_owned(),
+    })
+}
+
+/// What the tenant segment of a path names.
+pub(crate) enum Named<'a> {
+    One(&'a Tenant),
+    /// `common`, `organizations`: any tenant.
+    Any(&'a str),
+    /// `consumers`: personal accounts.
+    Consumers,
+}
+
+impl<'a> Named<'a> {
+    pub(crate) fn parse(name: &'a str, directory: &'a Snapshot) -> Result<Self, Refusal> {
+        match name {
+            "common" | "organizations" => return Ok(Self::Any(name)),
+            "consumers" => return Ok(Self::Consumers),
+            _ => (),
+        }
+        match guid(name) {
+            Some(id) if id.is_nil() => return Err(Refusal::new(Code::TenantEmpty, &[name])),
+            None if !is_domain(name) => {
+                let expected = "a GUID or a domain name";
+                return Err(Refusal::new(Code::TenantMalformed, &[name]).evidence("tenant", expected, name));
+            }
+            _ => (),
+        }
+        directory.tenant(name).map(Self::One).ok_or_else(|| {
+            let mut known: Vec<_> = directory.tenants().map(|tenant| tenant.default_domain.as_str()).collect();
+            known.sort_unstable();
+            Refusal::new(Code::TenantUnknown, &[name]).evidence("tenant", known.join(", "), name)
+        })
+    }
+
+    fn one(self) -> Result<&'a Tenant, Refusal> {
+        match self {
+            Self::One(tenant) => Ok(tenant),
+            Self::Any(name) => {
+                Err(Refusal::new(Code::TenantMissing, &[name]).evidence("tenant", "one tenant's id or domain", name))
+            }
+            Self::Consumers => Err(Refusal::new(Code::GrantNotOnConsumers, &["client_credentials"])),
+        }
+    }
+}
+
+fn grant_type(request: &TokenRequest<'_>) -> Result<(), Refusal> {
+    match request.form.require("grant_type")? {
+        "client_credentials" => Ok(()),
+        other => {
+            Err(Refusal::new(Code::GrantUnsupported, &[other]).evidence("grant_type", "client_credentials", other))
+        }
+    }
+}
+
+/// The application and its service principal in this tenant.
+fn client<'a>(
+    request: &TokenRequest<'_>,
+    directory: &'a Snapshot,
+    tenant: &'a Tenant,
+    log: &mut SignIn,
+) -> Result<(&'a Application, &'a ServicePrincipal), Refusal> {
+    let client_id = match (request.form.get("client_id"), request.basic) {
+        (Some(id), Some(basic)) if id != basic.client_id => {
+            let what = "'client_id' in the body and in the Basic authorization header differ";
+            return Err(Refusal::new(Code::RequestMalformed, &[what]));
+        }
+        (Some(id), _) => id,
+        (None, Some(basic)) => &basic.client_id,
+        (None, None) => request.form.require("client_id")?,
+    };
+    log.app_id = Some(client_id.chars().take(64).collect());
+    let id = guid(client_id);
+    if id.is_some_and(|id| id.is_nil()) {
+        return Err(Refusal::new(Code::ApplicationIdInvalid, &[client_id]));
+    }
+    let unknown = || {
+        Refusal::new(Code::ApplicationUnknown, &[client_id, &tenant.display_name]).evidence(
+            "client_id",
+            "an application of this tenant, or of another that allows it here",
+            client_id,
+        )
+    };
+    let application = id.and_then(|id| directory.application(id)).ok_or_else(unknown)?;
+    log.app_display_name = Some(application.display_name.clone());
+    let Some(principal) = tenant.service_principal(application.app_id) else {
+        return Err(if application.may_be_used_in(tenant.id) {
+            let app = application.app_id.to_string();
+            Refusal::new(Code::PrincipalMissing, &[&app, &tenant.id.to_string()]).evidence(
+                "service principal",
+                format!("one in {}", tenant.default_domain),
+                "none",
+            )
+        } else {
+            unknown()
+        });
+    };
+    if !principal.account_enabled {
+        let app = application.app_id.to_string();
+        return Err(Refusal::new(Code::PrincipalDisabled, &[&app, &application.display_name]));
+    }
+    Ok((application, principal))
+}
+
+fn authenticate(
+    state: &State,
+    request: &TokenRequest<'_>,
+    directory: &Snapshot,
+    tenant: &Tenant,
+    application: &Application,
+    now: i64,
+    log: &mut SignIn,
+) -> Result<CredentialKind, Refusal> {
+    if let Some(assertion) = request.form.get("client_assertion") {
+        log.credential = Some(CredentialKind::Certificate);
+        let kind = request.form.require("client_assertion_type")?;
+        if kind != JWT_BEARER {
+            let what = "'client_assertion_type' is not the one of RFC 7523";
+            return Err(Refusal::new(Code::RequestMalformed, &[what]).evidence(
+                "client_assertion_type",
+                JWT_BEARER,
+                kind,
+            ));
+        }
+        assertion::Verifier { directory, tenant, application, hosts: &state.hosts, now }.verify(assertion)?;
+        return Ok(CredentialKind::Certificate);
+    }
+    if request.form.get("client_assertion_type").is_some() {
+        request.form.require("client_assertion")?;
+    }
+    let basic = request.basic.map(|basic| basic.secret.as_str()).filter(|secret| !secret.is_empty());
+    let Some(secret) = request.form.get("client_secret").or(basic) else {
+        return Err(Refusal::new(Code::CredentialMissing, &[]).evidence(
+            "credential",
+            "client_secret or client_assertion",
+            "neither, or an empty one",
+        ));
+    };
+    log.credential = Some(CredentialKind::Secret);
+    secret::verify(application, secret, now)?;
+    Ok(CredentialKind::Secret)
+}
+
+/// `resource` at the v1 endpoint, `scope` at v2.0.
+fn resource_name<'a>(request: &TokenRequest<'a>) -> Result<&'a str, Refusal> {
+    match request.endpoint {
+        TokenVersion::V1 => request.form.require("resource"),
+        TokenVersion::V2 if request.form.get("resource").is_some() => {
+            Err(Refusal::new(Code::ResourceParameterOnV2, &[]))
+        }
+        TokenVersion::V2 => scope::resource(request.form.require("scope")?),
+    }
+}
+
+fn unknown_resource(resource: &str, tenant: &Tenant) -> Refusal {
+    let mut known: Vec<_> = tenant.resources.keys().map(String::as_str).collect();
+    known.sort_unstable_by_key(|uri| (uri.starts_with("https://"), *uri));
+    Refusal::new(Code::ResourceUnknown, &[resource, &tenant.display_name, &tenant.id.to_string()]).evidence(
+        "resource",
+        known.join(", "),
+        resource,
+    )
+}
+
+fn unassigned(client: &Application, api: &Application) -> Refusal {
+    let id = |application: &Application| application.app_id.to_string();
+    Refusal::new(Code::AssignmentRequired, &[&id(client), &client.display_name, &id(api), &api.display_name]).evidence(
+        "roles",
+        api.app_roles.iter().map(|role| role.value.as_str()).collect::<Vec<_>>().join(", "),
+        "none",
+    )
+}
+
+impl Application {
+    fn may_be_used_in(&self, tenant: Uuid) -> bool {
+        self.home_tenant == Some(tenant)
+            || self.sign_in_audience == crate::directory::SignInAudience::AzureADMultipleOrgs
+    }
+}
+
+/// How long a token lives, and what the answer says about it.
+struct Lifetime {
+    /// From now to `exp`.
+    seconds: i64,
+    expires_in: i64,
+    refresh_in: Option<i64>,
+}
+
+impl Lifetime {
+    /// Entra's hour says `expires_in` 3599; a lifetime that was set is kept to the second.
+    fn new(state: &State) -> Self {
+        let (seconds, expires_in) = match state.faults.lifetime_seconds() {
+            Some(set) => (set, set),
+            None => (HOUR, HOUR - 1),
+        };
+        let half_life = (expires_in >= 2 * HOUR).then_some(expires_in / 2);
+        Self { seconds, expires_in, refresh_in: state.faults.refresh_in_seconds().or(half_life) }
+    }
+}
+
+const HOUR: i64 = 3600;
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
