@@ -159,13 +159,6 @@ impl Emulator {
             let _ = server.await;
         }
     }
-
-    /// Waits until the server has ended, which it does only when its runtime goes down.
-    pub async fn wait(mut self) {
-        if let Some(server) = self.server.take() {
-            let _ = server.await;
-        }
-    }
 }
 
 impl Drop for Emulator {

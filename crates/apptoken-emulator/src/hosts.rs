@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use crate::directory::is_domain;
+
 /// Accepted host names beyond IP addresses, `localhost` and Microsoft's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts(Vec<String>);
@@ -17,7 +19,7 @@ impl Hosts {
     pub(crate) fn accept(&self, authority: &str) -> bool {
         let name = host_of(authority).to_ascii_lowercase();
         name == "localhost"
-            || name.ends_with(".localhost")
+            || (name.ends_with(".localhost") && is_domain(&name))
             || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
             || is_login_host(&name)
             || is_graph_host(&name)
@@ -29,7 +31,7 @@ impl Hosts {
 pub(crate) fn is_login_host(authority: &str) -> bool {
     let name = host_of(authority);
     // Regional endpoints are `westus2.login.microsoft.com`.
-    LOGIN_HOSTS.contains(&name) || name.strip_suffix(".login.microsoft.com").is_some_and(|region| !region.is_empty())
+    LOGIN_HOSTS.contains(&name) || (name.ends_with(".login.microsoft.com") && is_domain(name))
 }
 
 /// Whether this is Microsoft Graph's name.
@@ -71,7 +73,15 @@ mod tests {
         ] {
             assert!(hosts.accept(own), "{own}");
         }
-        for other in ["", "evil.example", "localhost.evil.example", "127.0.0.1.nip.io", ".login.microsoft.com"] {
+        for other in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            ".login.microsoft.com",
+            "a\"b.localhost",
+            "u@localhost",
+        ] {
             assert!(!hosts.accept(other), "{other}");
         }
     }

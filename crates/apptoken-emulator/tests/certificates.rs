@@ -1,5 +1,6 @@
 //! Client assertions: what real clients send is taken, in all their spellings; everything else has its refusal.
 //! Most assertions here are made by the jsonwebtoken crate, not by the code that reads them.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 
@@ -203,7 +204,7 @@ async fn each_refusal_is_entras() {
             401,
             "invalid_client",
             700027,
-            Some(("thumbprint", &*stranger.certificate.thumbprint_hex())),
+            Some(("thumbprint", &*sha256(&stranger))),
         ),
         (
             "another key",
@@ -237,14 +238,17 @@ async fn the_log_shows_the_registered_thumbprints_beside_the_presented_one() {
     let entra = start().await;
     let (one, two) = (entra.new_certificate(), entra.new_certificate());
     let stranger = daemon_key(&entra.emulator);
-    let answer = entra.assert(&mint(&x5t(&stranger), &claims(&entra), &stranger)).await;
-    assert!(answer.json["error_description"].as_str().unwrap().contains(&stranger.certificate.thumbprint_hex()));
-    let evidence = &entra.last_sign_in().evidence[0];
-    let hex = |key: &DaemonKey| key.certificate.thumbprint_hex();
-    assert_eq!(evidence.expected, format!("{}, {}", hex(&one), hex(&two)));
-    assert_eq!(evidence.presented, hex(&stranger));
+    let mut by_sha1 = Header::new(jsonwebtoken::Algorithm::RS256);
+    by_sha1.x5t = Some(stranger.certificate.x5t());
+    for (header, hex) in [(x5t(&stranger), sha256 as Hex), (by_sha1, sha1)] {
+        let answer = entra.assert(&mint(&header, &claims(&entra), &stranger)).await;
+        assert!(answer.json["error_description"].as_str().unwrap().contains(&hex(&stranger)));
+        let evidence = &entra.last_sign_in().evidence[0];
+        assert_eq!(evidence.expected, format!("{}, {}", hex(&one), hex(&two)));
+        assert_eq!(evidence.presented, hex(&stranger));
+    }
 
-    entra.emulator.directory().remove_certificate(&DAEMON.to_string(), &hex(&one)).unwrap();
+    entra.emulator.directory().remove_certificate(&DAEMON.to_string(), &sha1(&one)).unwrap();
     assert_eq!(entra.assert(&mint(&x5t(&one), &claims(&entra), &one)).await.json["error_codes"], json!([700027]));
     assert_eq!(entra.assert(&mint(&x5t(&two), &claims(&entra), &two)).await.status, 200);
 }
@@ -285,10 +289,20 @@ fn standard(text: &str) -> String {
 }
 
 fn pad(mut text: String) -> String {
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
+}
+
+type Hex = fn(&DaemonKey) -> String;
+
+fn sha1(key: &DaemonKey) -> String {
+    key.certificate.thumbprint_hex()
+}
+
+fn sha256(key: &DaemonKey) -> String {
+    key.certificate.thumbprint_sha256().iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 fn x5t(daemon: &DaemonKey) -> Header {

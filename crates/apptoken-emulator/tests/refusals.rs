@@ -1,4 +1,5 @@
 //! Every refusal that a daemon can meet here: how it is provoked, and what Entra says.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 

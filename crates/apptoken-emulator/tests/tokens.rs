@@ -1,4 +1,5 @@
 //! What a granted token looks like: the answer around it, and the claims in it.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
 
@@ -272,6 +273,37 @@ async fn the_directory_changes_under_a_running_server() {
     );
     directory.remove_application(&API_V2.to_string()).unwrap();
     assert_eq!(entra.token(&[]).await.json["error_codes"], json!([500011]));
+}
+
+#[tokio::test]
+async fn a_multi_tenant_application_is_someone_else_in_each_tenant() {
+    let app = uuid::Uuid::new_v4();
+    let builder = describe().tenant("northwind", |northwind| {
+        northwind.application("Guest", |guest| {
+            guest.app_id(app).secret(secret()).also_in("fabrikam.onmicrosoft.com");
+            guest.requires("https://graph.microsoft.com", ["User.Read.All"]);
+        });
+    });
+    let entra = start_with(builder).await;
+    let directory = entra.emulator.directory();
+    directory.grant_admin_consent("fabrikam.onmicrosoft.com", &app.to_string()).unwrap();
+    let mut principals = Vec::new();
+    for (tenant, roles) in
+        [("northwind.onmicrosoft.com", None), ("fabrikam.onmicrosoft.com", Some(json!(["User.Read.All"])))]
+    {
+        let body = good(&[("client_id", &app.to_string()), ("scope", GRAPH_DEFAULT)]);
+        let answer = entra.send(entra.post(&format!("/{tenant}/oauth2/v2.0/token"), body)).await;
+        let claims = entra.claims(answer.json["access_token"].as_str().unwrap()).await;
+        assert_eq!(claims.get("roles").cloned(), roles, "{tenant}");
+        assert_eq!(claims["tid"], directory.snapshot().tenant(tenant).unwrap().id.to_string());
+        principals.push(claims["oid"].clone());
+    }
+    assert_ne!(principals[0], principals[1]);
+
+    directory.remove_service_principal("fabrikam.onmicrosoft.com", &app.to_string()).unwrap();
+    let body = good(&[("client_id", &app.to_string()), ("scope", GRAPH_DEFAULT)]);
+    let answer = entra.send(entra.post("/fabrikam.onmicrosoft.com/oauth2/v2.0/token", body)).await;
+    assert_eq!(answer.json["error_codes"], json!([7000229]));
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 
 /// A body in memory.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub(crate) struct Body {
     data: Option<Bytes>,
     /// Bytes promised in `Content-Length` that never come.
     missing: u64,
+    /// Between the last byte and the end, so that the byte is on its way before the connection is given up.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 /// The connection ends in the middle of a body, as was asked for.
@@ -21,7 +25,12 @@ pub(crate) struct Truncated;
 
 impl Body {
     pub(crate) fn whole(data: impl Into<Bytes>) -> Self {
-        Self { data: Some(data.into()), missing: 0 }
+        Self { data: Some(data.into()), missing: 0, pause: None }
+    }
+
+    /// What a `HEAD` request gets: how long the body would have been, and no body.
+    pub(crate) fn take_length(&mut self) -> usize {
+        std::mem::take(&mut self.data).map_or(0, |data| data.len())
     }
 
     /// The first half of this body, under the length of the whole.
@@ -39,13 +48,16 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = Truncated;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
         let body = self.get_mut();
-        Poll::Ready(match body.data.take() {
-            Some(data) if !data.is_empty() => Some(Ok(Frame::data(data))),
-            _ if body.missing > 0 => Some(Err(Truncated)),
-            _ => None,
-        })
+        match body.data.take() {
+            Some(data) if !data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
+            _ if body.missing == 0 => Poll::Ready(None),
+            _ => {
+                let pause = body.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE)));
+                pause.as_mut().poll(cx).map(|()| Some(Err(Truncated)))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -64,3 +76,5 @@ impl fmt::Display for Truncated {
 }
 
 impl std::error::Error for Truncated {}
+
+const PAUSE: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ use url::Url;
 use super::{Exchange, Response, json, refuse, set, set_id, text};
 use crate::aadsts::{Code, Refusal};
 use crate::directory::TokenVersion;
-use crate::hosts::{LOGIN_HOSTS, host_of, is_login_host};
+use crate::hosts::{LOGIN_HOSTS, is_login_host};
 use crate::sts::Named;
 
 /// `/{tenant}/v2.0/.well-known/openid-configuration` and, for v1 tokens, `/{tenant}/.well-known/openid-configuration`.
@@ -87,14 +87,9 @@ pub(super) fn instance_discovery(exchange: &Exchange) -> Response {
         if !listed && !exchange.state.hosts.accept(host) {
             return Err(unknown());
         }
-        // MSAL Python drops the port of the authority here: ours is where the request came in.
-        let base = if listed && !is_login_host(host_of(exchange.base.split("//").nth(1).unwrap_or_default())) {
-            exchange.base.clone()
-        } else if listed {
-            format!("https://{host}")
-        } else {
-            exchange.base.clone()
-        };
+        // MSAL Python drops the port of a custom authority here: ours is where the request came in.
+        let called = exchange.base.split("//").nth(1).unwrap_or_default();
+        let base = if listed && is_login_host(called) { format!("https://{host}") } else { exchange.base.clone() };
         let tenant = url.path_segments().and_then(|mut path| path.next()).filter(|name| !name.is_empty());
         let tenant = tenant.unwrap_or("common");
         let version = if url.path().contains("/v2.0/") { "/v2.0" } else { "" };

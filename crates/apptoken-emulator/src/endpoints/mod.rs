@@ -77,6 +77,16 @@ impl<'a> Route<'a> {
 /// Answers one request. `secure` says whether it came over TLS.
 pub(crate) async fn handle(state: Arc<State>, request: Request<Incoming>, secure: bool) -> Reply {
     let (head, body) = request.into_parts();
+    let is_head = head.method == Method::HEAD;
+    let mut reply = route(state, head, body, secure).await;
+    if let (true, Reply::Answer(response)) = (is_head, &mut reply) {
+        let length = response.body_mut().take_length();
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    reply
+}
+
+async fn route(state: Arc<State>, head: http::request::Parts, body: Incoming, secure: bool) -> Reply {
     let host = match host(&head) {
         Some(host) if state.hosts.accept(host) => host.to_owned(),
         host => return Reply::from(wrong_host(host.unwrap_or_default())),
@@ -205,12 +215,10 @@ fn wrong_host(host: &str) -> Response {
     text(StatusCode::MISDIRECTED_REQUEST, message)
 }
 
-/// On every answer, as recorded from Entra.
-const COMMON: &[(&str, &str)] = &[
-    ("content-type", "application/json; charset=utf-8"),
-    ("x-content-type-options", "nosniff"),
-    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
-];
+/// On every answer, as recorded from Entra. Not among them: Strict-Transport-Security, which a browser would hold
+/// against everything else on localhost.
+const COMMON: &[(&str, &str)] =
+    &[("content-type", "application/json; charset=utf-8"), ("x-content-type-options", "nosniff")];
 
 const ROOT: &str = "This is a local Microsoft Entra ID for development and tests, made by apptoken. It is not Microsoft's, \
                     and nothing that it issues is worth anything elsewhere.\n";

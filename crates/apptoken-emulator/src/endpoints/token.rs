@@ -251,7 +251,7 @@ fn finish(exchange: &Exchange, response: &mut Response, ids: Ids) {
 }
 
 fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }
 
 /// As recorded from Entra; the server names itself.

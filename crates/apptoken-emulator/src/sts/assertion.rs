@@ -113,8 +113,11 @@ impl Verifier<'_> {
         self.refuse_key(&reason, &shown).evidence("signature", "made with that certificate's key", error.to_string())
     }
 
+    /// Shows the registered thumbprints in the hash that was presented.
     fn refuse_key(&self, reason: &str, presented: &str) -> Refusal {
-        let registered: Vec<_> = self.application.certificates.iter().map(|c| c.certificate.thumbprint_hex()).collect();
+        let sha256 = presented.len() == 64;
+        let thumbprint = |c: &KeyCredential| if sha256 { hex(&c.sha256) } else { hex(&c.sha1) };
+        let registered: Vec<_> = self.application.certificates.iter().map(thumbprint).collect();
         let expected =
             if registered.is_empty() { "the application has no certificate".into() } else { registered.join(", ") };
         Refusal::new(Code::AssertionKey, &[&self.application.app_id.to_string(), reason]).evidence(
@@ -205,9 +208,13 @@ fn decode_thumbprint(text: &str) -> Option<Vec<u8>> {
 /// In hex, as portals show it, when it can be read.
 fn show_thumbprint(text: &str) -> String {
     match decode_thumbprint(text) {
-        Some(bytes) => bytes.iter().take(32).map(|byte| format!("{byte:02X}")).collect(),
-        None => text.chars().take(64).collect(),
+        Some(bytes) => hex(bytes.get(..32).unwrap_or(&bytes)),
+        None => text.chars().take(60).collect(),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 const ALLOWED: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Ps256];

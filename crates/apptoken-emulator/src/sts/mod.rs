@@ -5,6 +5,8 @@ mod claims;
 mod form;
 mod scope;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use uuid::Uuid;
 

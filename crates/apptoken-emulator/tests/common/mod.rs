@@ -1,5 +1,6 @@
 //! A local Entra ID with a daemon, two APIs and two tenants, and an HTTPS client that trusts it.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use apptoken_emulator::{Emulator, EmulatorBuilder};
 use apptoken_jose::{Certificate, SigningKey, issue, jwk::JwkSet};

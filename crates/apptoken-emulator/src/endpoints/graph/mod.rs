@@ -1,5 +1,7 @@
 //! A small Microsoft Graph v1.0: enough for a daemon to prove that its token works, and to meet a 403 when it does not.
 
+mod objects;
+
 use apptoken_jose::Algorithm;
 use apptoken_jose::jws::Unverified;
 use http::StatusCode;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Exchange, Response, json, set_id};
 use crate::aadsts::Ids;
-use crate::directory::{Application, GRAPH, Snapshot, Tenant, TokenVersion};
+use crate::directory::{GRAPH, Snapshot, Tenant, TokenVersion};
 
 /// Answers what comes after `/v1.0`.
 pub(super) fn answer(exchange: &Exchange, segments: &[&str]) -> Response {
@@ -140,9 +142,9 @@ fn serve(
         _ => return Err(unknown_segment(segments)),
     };
     let (needed, objects): (&[&str], Vec<Value>) = match collection {
-        "organization" => (READ_ORGANIZATION, vec![organization(tenant)]),
-        "users" => (READ_USERS, tenant.users.iter().map(user).collect()),
-        "applications" => (READ_APPLICATIONS, applications(directory, tenant)),
+        "organization" => (READ_ORGANIZATION, vec![objects::organization(tenant)]),
+        "users" => (READ_USERS, tenant.users.iter().map(objects::user).collect()),
+        "applications" => (READ_APPLICATIONS, objects::applications(directory, tenant)),
         _ => return Err(unknown_segment(segments)),
     };
     if !roles.iter().any(|role| needed.contains(&role.as_str())) {
@@ -181,108 +183,6 @@ fn system_query_option(exchange: &Exchange) -> Option<String> {
     url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, _)| name.chars().take(32).collect::<String>())
         .find(|name| name.starts_with('$'))
-}
-
-fn organization(tenant: &Tenant) -> Value {
-    let domains = tenant.domains.iter().map(|domain| {
-        let first = *domain == tenant.default_domain;
-        value!({
-            "capabilities": "Email, OfficeCommunicationsOnline",
-            "isDefault": first,
-            "isInitial": domain.ends_with(".onmicrosoft.com"),
-            "name": domain,
-            "type": "Managed",
-        })
-    });
-    value!({
-        "id": tenant.id,
-        "createdDateTime": date(tenant.created),
-        "displayName": tenant.display_name,
-        "tenantType": "AAD",
-        "verifiedDomains": domains.collect::<Vec<_>>(),
-    })
-}
-
-fn user(user: &crate::directory::User) -> Value {
-    value!({
-        "businessPhones": [],
-        "displayName": user.display_name,
-        "givenName": null,
-        "id": user.id,
-        "jobTitle": null,
-        "mail": null,
-        "mobilePhone": null,
-        "officeLocation": null,
-        "preferredLanguage": null,
-        "surname": null,
-        "userPrincipalName": user.user_principal_name,
-    })
-}
-
-/// Those registered in this tenant, by name.
-fn applications(directory: &Snapshot, tenant: &Tenant) -> Vec<Value> {
-    let mut here: Vec<_> = directory.applications().filter(|app| app.home_tenant == Some(tenant.id)).collect();
-    here.sort_by_key(|app| (&app.display_name, app.app_id));
-    here.into_iter().map(application).collect()
-}
-
-fn application(app: &Application) -> Value {
-    let roles = app.app_roles.iter().map(|role| {
-        value!({
-            "allowedMemberTypes": ["Application"],
-            "description": role.display_name,
-            "displayName": role.display_name,
-            "id": role.id,
-            "isEnabled": true,
-            "value": role.value,
-        })
-    });
-    let wishes = app.required_resource_access.iter().map(|wish| {
-        let roles = wish.app_roles.iter().map(|id| value!({ "id": id, "type": "Role" }));
-        value!({ "resourceAppId": wish.resource, "resourceAccess": roles.collect::<Vec<_>>() })
-    });
-    let secrets = app.secrets.iter().map(|secret| {
-        value!({
-            "displayName": secret.display_name,
-            "endDateTime": date(secret.end),
-            "keyId": secret.key_id,
-            "secretText": null,
-            "startDateTime": date(secret.start),
-        })
-    });
-    let certificates = app.certificates.iter().map(|key| {
-        value!({
-            "customKeyIdentifier": key.certificate.thumbprint_hex(),
-            "displayName": key.display_name,
-            "endDateTime": date(key.certificate.not_after()),
-            "key": null,
-            "keyId": key.key_id,
-            "startDateTime": date(key.certificate.not_before()),
-            "type": "AsymmetricX509Cert",
-            "usage": "Verify",
-        })
-    });
-    let version = match app.token_version {
-        TokenVersion::V1 => Value::Null,
-        TokenVersion::V2 => 2.into(),
-    };
-    value!({
-        "id": app.id,
-        "api": { "requestedAccessTokenVersion": version },
-        "appId": app.app_id,
-        "appRoles": roles.collect::<Vec<_>>(),
-        "createdDateTime": date(app.created),
-        "displayName": app.display_name,
-        "identifierUris": app.identifier_uris,
-        "keyCredentials": certificates.collect::<Vec<_>>(),
-        "passwordCredentials": secrets.collect::<Vec<_>>(),
-        "requiredResourceAccess": wishes.collect::<Vec<_>>(),
-        "signInAudience": app.sign_in_audience,
-    })
-}
-
-fn date(unix: i64) -> Option<String> {
-    Some(Timestamp::from_second(unix).ok()?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 /// Where tokens for this Graph come from.
