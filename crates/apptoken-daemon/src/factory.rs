@@ -20,7 +20,7 @@ use crate::token_acquirer::TokenAcquirer;
 /// The settings of a daemon, and what is made from them. Cloning it counts a reference; a process needs one.
 ///
 /// Each section that describes an app gets one client, and with it one token cache, however often it is asked for; all
-/// APIs share one HTTP client.
+/// APIs share one HTTP client. An API on this machine is called without a proxy.
 #[derive(Clone)]
 pub struct TokenAcquirerFactory(Arc<Inner>);
 

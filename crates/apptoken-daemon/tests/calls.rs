@@ -298,6 +298,12 @@ async fn errors_of_the_api_keep_what_it_said() {
             response.headers_mut().insert("retry-after", "7".parse().unwrap());
             response
         }
+        "/echo" => {
+            let authorization = seen.headers["authorization"].clone();
+            let mut response = json(401, &format!("you sent {}", authorization.to_str().unwrap()));
+            response.headers_mut().insert("www-authenticate", authorization);
+            response
+        }
         _ => json(403, r#"{"type":"about:blank","title":"Forbidden","detail":"the role DaemonAppRole is missing"}"#),
     })
     .await;
@@ -324,6 +330,11 @@ async fn errors_of_the_api_keep_what_it_said() {
         "{busy}"
     );
     assert_eq!(busy.http().unwrap().retry_after(), Some(Duration::from_secs(7)));
+
+    let echo = get("echo").await.unwrap_err();
+    assert_eq!(echo.http().unwrap().body(), "you sent Bearer [the token]");
+    assert_eq!(echo.http().unwrap().www_authenticate(), Some("Bearer [the token]"));
+    assert!(!echo.to_string().contains("token-1"), "{echo}");
 }
 
 #[tokio::test]
@@ -390,6 +401,32 @@ async fn an_api_that_is_not_there() {
         format!("GET http://{free}/api/TodoList: the API cannot be reached: check BaseUrl, and whether it runs")
     );
     assert!(error.is_transient() && api.seen().is_empty());
+}
+
+/// Runs itself again, in a process whose environment names a proxy and no CA certificates.
+#[tokio::test]
+async fn an_api_on_this_machine_needs_neither_proxy_nor_ca_certificates() {
+    const INNER: &str = "APPTOKEN_TEST_INNER";
+    testkit::init();
+    if std::env::var_os(INNER).is_none() {
+        let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", proxy.local_addr().unwrap());
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "an_api_on_this_machine_needs_neither_proxy_nor_ca_certificates"])
+            .envs(["http_proxy", "https_proxy", "all_proxy"].map(|name| (name, &address)))
+            .envs([(INNER, "1"), ("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/nonexistent")])
+            .env_remove("no_proxy")
+            .env_remove("NO_PROXY")
+            .status();
+        assert!(status.unwrap().success());
+        proxy.set_nonblocking(true).unwrap();
+        assert!(proxy.accept().is_err(), "the token went to the proxy");
+        return;
+    }
+    let api = Api::start(|_| json(200, "{}")).await;
+    let factory = calling(&api, "").builder(&Authority::default()).timeout(Duration::from_secs(5)).build().unwrap();
+    factory.downstream_api("MyWebApi").unwrap().get_for_app::<Value>().await.unwrap();
+    assert_eq!(api.seen().len(), 1);
 }
 
 #[tokio::test]

@@ -205,7 +205,7 @@ fn the_app() {
         ),
         (
             good.into(),
-            "appsettings.json:1: AzureAd:ClientCredentials is missing: what belongs there, or in the environment variable AzureAd__ClientCredentials, is a list of credentials, such as [ { \"SourceType\": \"ClientSecret\", \"ClientSecret\": \"…\" } ]",
+            "appsettings.json:1: AzureAd:ClientCredentials is missing: what belongs there is a list of credentials, such as [ { \"SourceType\": \"ClientSecret\", \"ClientSecret\": \"…\" } ]; or set the environment variable AzureAd__ClientCredentials__0__ClientSecret",
         ),
         (
             format!(r#"{good}, "ClientSecret": """#),
@@ -263,7 +263,7 @@ fn the_app() {
         ),
         (
             credentials(r#"[ { "SourceType": "Base64Encoded", "Base64EncodedValue": "c4n4ry?" } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0 cannot be used: Base64EncodedValue is not base64",
+            "appsettings.json:1: AzureAd:ClientCredentials:0 cannot be used: Base64EncodedValue is not base64: what belongs there is the base64 of a PFX file, or of a PEM file with certificate and key",
         ),
         (
             credentials(r#"[ { "Skip": true, "ClientSecret": "c4n4ry" } ]"#),

@@ -122,9 +122,12 @@ impl CredentialDescription {
             Source::ClientSecret(secret) => Ok(builder.client_secret(secret.clone())),
             Source::Path { path, password } => Ok(builder.certificate(from_file(path, password)?)),
             Source::Base64Encoded { value, password } => {
-                let bytes = base64url::decode_lenient(value.expose_secret())
-                    .map(Zeroizing::new)
-                    .map_err(|_| apptoken::Error::credential("Base64EncodedValue is not base64"))?;
+                let bytes = base64url::decode_lenient(value.expose_secret()).map(Zeroizing::new).map_err(|_| {
+                    let wants = BASE64_ENCODED_VALUE.wants;
+                    apptoken::Error::credential(format!(
+                        "Base64EncodedValue is not base64: what belongs there is {wants}"
+                    ))
+                })?;
                 Ok(builder.certificate(from_bytes(&bytes, password)?))
             }
         }

@@ -18,9 +18,10 @@ pub(super) const CLIENT_SECRET: Key = Key::secret(
     "ClientSecret",
     "a client secret's value (not its id) from Certificates & secrets of the app registration",
 );
-pub(super) const CLIENT_CREDENTIALS: Key = Key::new(
+pub(super) const CLIENT_CREDENTIALS: Key = Key::list(
     "ClientCredentials",
     "a list of credentials, such as [ { \"SourceType\": \"ClientSecret\", \"ClientSecret\": \"…\" } ]",
+    "0:ClientSecret",
 );
 pub(super) const CLIENT_CERTIFICATES: Key = Key::new(
     "ClientCertificates",

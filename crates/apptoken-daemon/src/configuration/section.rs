@@ -132,8 +132,12 @@ impl<'c> Section<'c> {
     pub(crate) fn missing(&self, key: &Key) -> ConfigurationError {
         let full = format!("{}:{}", self.name, key.name);
         let belongs = format!("what belongs there is {}", key.wants);
-        let or_variable =
-            format!("what belongs there, or in the environment variable {}, is {}", variable(&full), key.wants);
+        let or_variable = match key.first {
+            Some(first) => {
+                format!("{belongs}; or set the environment variable {}", variable(&format!("{full}:{first}")))
+            }
+            None => format!("what belongs there, or in the environment variable {}, is {}", variable(&full), key.wants),
+        };
         if let Some(leaf) = self.configuration.layer.leaf(&full.to_lowercase()) {
             return leaf.error(format!("is empty: {or_variable}"));
         }

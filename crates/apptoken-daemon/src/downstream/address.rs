@@ -83,6 +83,11 @@ fn check_path(path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a call of `url` stays on this machine.
+pub(super) fn is_on_this_machine(url: &Url) -> bool {
+    url.host().is_some_and(|host| is_loopback(&host))
+}
+
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),

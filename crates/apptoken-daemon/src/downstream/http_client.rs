@@ -1,18 +1,23 @@
-//! The one HTTP client of a factory.
+//! The HTTP clients of a factory: one for APIs on this machine, one for all others.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Method;
+use url::Url;
 
+use super::address::is_on_this_machine;
 use crate::error::{ConfigurationError, Error, TransportError};
 
-/// Makes its client when the first API is called: loading the machine's roots takes time, and a daemon that only gets
+/// Makes a client when the first API is called: loading the machine's roots takes time, and a daemon that only gets
 /// tokens never needs it.
 pub(crate) struct HttpClient {
     settings: HttpSettings,
+    /// By the proxies that the environment names.
     client: OnceLock<reqwest::Client>,
+    /// To this machine, by no proxy: it would be handed the token, in clear where plain http is used.
+    direct: OnceLock<reqwest::Client>,
 }
 
 /// What a user may set.
@@ -28,25 +33,28 @@ pub(crate) struct HttpSettings {
 
 impl HttpClient {
     pub(crate) fn new(settings: HttpSettings) -> Self {
-        Self { settings, client: OnceLock::new() }
+        Self { settings, client: OnceLock::new(), direct: OnceLock::new() }
     }
 
     pub(crate) fn max_response_bytes(&self) -> usize {
         self.settings.max_response_bytes
     }
 
-    pub(crate) fn get(&self) -> Result<&reqwest::Client, ConfigurationError> {
-        if let Some(client) = self.client.get() {
+    /// The client for calls of `url`.
+    pub(crate) fn get(&self, url: &Url) -> Result<&reqwest::Client, ConfigurationError> {
+        let direct = is_on_this_machine(url);
+        let slot = if direct { &self.direct } else { &self.client };
+        if let Some(client) = slot.get() {
             return Ok(client);
         }
         // two first calls may both make a client; one is kept
-        let client = self.settings.client()?;
-        Ok(self.client.get_or_init(|| client))
+        let client = self.settings.client(direct)?;
+        Ok(slot.get_or_init(|| client))
     }
 }
 
 impl HttpSettings {
-    fn client(&self) -> Result<reqwest::Client, ConfigurationError> {
+    fn client(&self, direct: bool) -> Result<reqwest::Client, ConfigurationError> {
         let mut roots = Vec::new();
         for pem in &self.roots {
             let added = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
@@ -56,21 +64,27 @@ impl HttpSettings {
             }
             roots.extend(added);
         }
-        reqwest::Client::builder()
-            // a redirect could lead the token elsewhere
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.connect_timeout)
-            .timeout(self.timeout)
-            .user_agent(concat!("apptoken-daemon/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_merge(roots)
-            .build()
-            .map_err(|error| {
-                let problem = format!(
-                    "no HTTPS client can be made on this machine: {}; install its CA certificates (the package ca-certificates)",
-                    innermost(&error)
-                );
-                ConfigurationError::new(problem)
-            })
+        let build = |own_roots_only: bool| {
+            let builder = reqwest::Client::builder()
+                // a redirect could lead the token elsewhere
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(self.connect_timeout)
+                .timeout(self.timeout)
+                .user_agent(concat!("apptoken-daemon/", env!("CARGO_PKG_VERSION")));
+            let builder = if direct { builder.no_proxy() } else { builder };
+            let roots = roots.iter().cloned();
+            if own_roots_only { builder.tls_certs_only(roots) } else { builder.tls_certs_merge(roots) }.build()
+        };
+        // an image without CA certificates has nothing to merge with, and reqwest refuses: then the added ones will do,
+        // and plain http to this machine needs none
+        build(false).or_else(|error| if roots.is_empty() && !direct { Err(error) } else { build(true) }).map_err(|error| {
+            let problem = format!(
+                "no HTTPS client can be made on this machine: {}; install its CA certificates (the package ca-certificates), \
+                 or add the API's with add_root_certificate_pem",
+                innermost(&error)
+            );
+            ConfigurationError::new(problem)
+        })
     }
 }
 

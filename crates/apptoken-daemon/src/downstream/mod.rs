@@ -155,7 +155,7 @@ impl DownstreamApi {
         let mut headers = options.headers.clone();
         headers.insert(ACCEPT, options.accept.clone());
         headers.insert(AUTHORIZATION, token.authorization_header());
-        let mut request = self.0.http.get()?.request(method.clone(), url.clone());
+        let mut request = self.0.http.get(url)?.request(method.clone(), url.clone());
         if let Some(body) = &options.body {
             headers.insert(CONTENT_TYPE, options.content_type.clone());
             request = request.body(body.clone());
@@ -163,7 +163,8 @@ impl DownstreamApi {
         tracing::debug!(api = self.0.name, %method, url = shown, "calling the API");
         let inner = request.headers(headers).send().await.map_err(|error| failure(error, &method, &shown))?;
         tracing::debug!(api = self.0.name, status = inner.status().as_u16(), "the API answered");
-        Ok(ApiResponse { inner, method, url: shown, limit: self.0.http.max_response_bytes() })
+        let limit = self.0.http.max_response_bytes();
+        Ok(ApiResponse { inner, method, url: shown, limit, token: token.clone() })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use apptoken::AccessToken;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -19,6 +20,8 @@ pub struct ApiResponse {
     pub(super) url: String,
     /// Bytes.
     pub(super) limit: usize,
+    /// What was sent, so that an API that echoes its requests puts it into no error.
+    pub(super) token: AccessToken,
 }
 
 impl ApiResponse {
@@ -79,7 +82,9 @@ impl ApiResponse {
             return Ok(self);
         }
         let body = self.beginning().await;
-        let text = |name: HeaderName| self.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = |name| {
+            self.headers().get::<HeaderName>(name).and_then(|value| value.to_str().ok()).map(|v| self.without_token(v))
+        };
         Err(Error::Http(HttpError::new(HttpErrorParts {
             method: self.method.clone(),
             url: self.url.clone(),
@@ -115,7 +120,11 @@ impl ApiResponse {
                 break;
             }
         }
-        String::from_utf8_lossy(&body).chars().take(ERROR_BODY).collect()
+        self.without_token(&String::from_utf8_lossy(&body)).chars().take(ERROR_BODY).collect()
+    }
+
+    fn without_token(&self, text: &str) -> String {
+        text.replace(self.token.secret(), "[the token]")
     }
 
     fn unusable(&self, problem: String) -> Error {

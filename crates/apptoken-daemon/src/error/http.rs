@@ -44,7 +44,8 @@ impl HttpError {
         &self.0.url
     }
 
-    /// The beginning of the answer's body, at most 4096 characters, as text.
+    /// The beginning of the answer's body, at most 4096 characters, as text. Where it repeats the token that was sent,
+    /// `[the token]` stands.
     #[must_use]
     pub fn body(&self) -> &str {
         &self.0.body
