@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Decode(commands::decode::Args),
     /// Run the local Entra ID
     Emulator(commands::emulator::Args),
+    // no comment for the help: it would hide the longer one of its Args
+    Run(commands::run::Args),
     /// Write an appsettings.json
     Init(commands::init::Args),
     /// Make certificates
@@ -45,9 +47,10 @@ Exit codes:
   0  done
   1  refused: the authority or the API said no, or a check did not hold
   2  wrong usage, settings or credentials; nothing was sent
-  3  not reached: no connection, no answer in time, or asked to wait; the same command may work later
+  3  not reached: no connection, no answer in time, or asked to wait; may work later
 
-Results go to standard output, everything else to standard error. Colours only on a terminal, never under NO_COLOR.
+Results go to standard output, everything else to standard error.
+Colours only on a terminal, never under NO_COLOR.
 
 Begin with:
   apptoken demo

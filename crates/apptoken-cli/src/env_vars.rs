@@ -36,6 +36,8 @@ pub(crate) const AUTHORITY: Variable =
     Variable { name: "APPTOKEN_AUTHORITY", fallback: Some("AZURE_AUTHORITY_HOST"), meaning: "as --authority" };
 pub(crate) const CA_FILE: Variable = Variable { name: "APPTOKEN_CA_FILE", fallback: None, meaning: "as --ca-file" };
 pub(crate) const LOG: Variable = Variable { name: "APPTOKEN_LOG", fallback: None, meaning: "as --log" };
+pub(crate) const PROXY: Variable =
+    Variable { name: "HTTPS_PROXY", fallback: Some("https_proxy"), meaning: "the machine's way out, http://host:port" };
 const NO_COLOR: Variable =
     Variable { name: "NO_COLOR", fallback: None, meaning: "no colours, whatever the terminal (read by the libraries)" };
 const SETTINGS: Variable = Variable {
@@ -45,7 +47,7 @@ const SETTINGS: Variable = Variable {
 };
 
 /// All of them, for the help and the reference page.
-const ALL: [Variable; 10] = [
+const ALL: [Variable; 11] = [
     TENANT_ID,
     CLIENT_ID,
     CLIENT_SECRET,
@@ -54,6 +56,7 @@ const ALL: [Variable; 10] = [
     AUTHORITY,
     CA_FILE,
     LOG,
+    PROXY,
     NO_COLOR,
     SETTINGS,
 ];
@@ -85,8 +88,8 @@ impl Variable {
 pub(crate) fn table() -> String {
     let mut table = String::new();
     for Variable { name, fallback, meaning } in ALL {
-        let fallback = fallback.map(|name| format!(" (or {name})")).unwrap_or_default();
-        table.push_str(&format!("  {name:<30} {meaning}{fallback}\n"));
+        let fallback = fallback.map(|name| format!("    else {name}\n")).unwrap_or_default();
+        table.push_str(&format!("  {name:<30} {meaning}\n{fallback}"));
     }
     table
 }

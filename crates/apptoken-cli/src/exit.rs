@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Unreachable(Told),
     /// Exit code 1, and everything has been said.
     Silent,
+    /// The exit code of a program that was run.
+    Ended(u8),
     /// Nobody reads our output any more; not a failure (`apptoken demo | head`).
     BrokenPipe,
 }
@@ -73,7 +75,7 @@ impl Failure {
                 }
                 line
             }
-            Self::Silent | Self::BrokenPipe => String::new(),
+            Self::Silent | Self::Ended(_) | Self::BrokenPipe => String::new(),
         }
     }
 
@@ -82,6 +84,7 @@ impl Failure {
         let (code, told) = match self {
             Self::BrokenPipe => return ExitCode::SUCCESS,
             Self::Silent => return ExitCode::from(1),
+            Self::Ended(code) => return ExitCode::from(code),
             Self::Refused(told) => (1, told),
             Self::Usage(told) => (2, told),
             Self::Unreachable(told) => (3, told),

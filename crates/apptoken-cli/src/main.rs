@@ -10,6 +10,7 @@ mod exchange;
 mod exit;
 mod files;
 mod logging;
+mod proxy;
 mod settings;
 mod terminal;
 mod tls;
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Call(args) => commands::call::run(args, &terminal).await,
             Command::Decode(args) => commands::decode::run(args, &terminal).await,
             Command::Emulator(args) => commands::emulator::run(args, &terminal).await,
+            Command::Run(args) => commands::run::run(args, &terminal).await,
             Command::Init(args) => commands::init::run(&args, &terminal),
             Command::Cert(args) => commands::cert::run(args, &terminal),
         }

@@ -27,16 +27,32 @@ impl Hosts {
     }
 }
 
+/// Whether this host name, without a port, is one of Microsoft's by which a local Entra ID answers when a proxy or
+/// `/etc/hosts` leads to it: Entra's, its aliases and regional names, those of the sovereign clouds, Microsoft Graph's.
+/// It has a certificate under its CA for each of them.
+#[must_use]
+pub fn is_microsoft_host(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    !name.contains(':') && (is_login_host(&name) || is_graph_host(&name))
+}
+
+/// The names of [`is_microsoft_host`], without the regional ones.
+pub fn microsoft_hosts() -> impl Iterator<Item = &'static str> {
+    [LOGIN_HOSTS, SOVEREIGN_HOSTS, GRAPH_HOSTS].into_iter().flatten().copied()
+}
+
 /// Whether Entra itself answers by this name: what `apptoken run` and entries in `/etc/hosts` make us be called.
 pub(crate) fn is_login_host(authority: &str) -> bool {
     let name = host_of(authority);
     // Regional endpoints are `westus2.login.microsoft.com`.
-    LOGIN_HOSTS.contains(&name) || (name.ends_with(".login.microsoft.com") && is_domain(name))
+    LOGIN_HOSTS.contains(&name)
+        || SOVEREIGN_HOSTS.contains(&name)
+        || (name.ends_with(".login.microsoft.com") && is_domain(name))
 }
 
 /// Whether this is Microsoft Graph's name.
 pub(crate) fn is_graph_host(authority: &str) -> bool {
-    host_of(authority).eq_ignore_ascii_case("graph.microsoft.com")
+    GRAPH_HOSTS.iter().any(|name| host_of(authority).eq_ignore_ascii_case(name))
 }
 
 /// Without the port.
@@ -50,6 +66,20 @@ pub(crate) fn host_of(authority: &str) -> &str {
 /// Entra's public cloud: the preferred names first.
 pub(crate) const LOGIN_HOSTS: &[&str] =
     &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
+
+/// Entra's national clouds.
+const SOVEREIGN_HOSTS: &[&str] = &[
+    "login.microsoftonline.us",
+    "login.usgovcloudapi.net",
+    "login-us.microsoftonline.com",
+    "login.partner.microsoftonline.cn",
+    "login.chinacloudapi.cn",
+    "login.microsoftonline.de",
+];
+
+/// Microsoft Graph's, and those of its national clouds.
+const GRAPH_HOSTS: &[&str] =
+    &["graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"];
 
 #[cfg(test)]
 mod tests {
@@ -83,6 +113,27 @@ mod tests {
             "u@localhost",
         ] {
             assert!(!hosts.accept(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn microsofts_names_only() {
+        for theirs in [
+            "login.microsoftonline.com",
+            "LOGIN.windows.net",
+            "sts.windows.net",
+            "westus2.login.microsoft.com",
+            "login.microsoftonline.us",
+            "graph.microsoft.com",
+            "dod-graph.microsoft.us",
+        ] {
+            assert!(is_microsoft_host(theirs), "{theirs}");
+        }
+        assert!(microsoft_hosts().count() > 10 && microsoft_hosts().all(is_microsoft_host));
+        for other in
+            ["", "localhost", "microsoft.com", "graph.microsoft.com:443", "evil-login.microsoft.com", "127.0.0.1"]
+        {
+            assert!(!is_microsoft_host(other), "{other}");
         }
     }
 }

@@ -56,6 +56,7 @@ pub use directory::{
 };
 pub use emulator::Emulator;
 pub use faults::{Fault, Faults};
+pub use hosts::{is_microsoft_host, microsoft_hosts};
 pub use issuer::IssuerMode;
 pub use limits::Limits;
 pub use seed::Seed;

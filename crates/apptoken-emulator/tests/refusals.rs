@@ -3,6 +3,8 @@
 
 mod common;
 
+use apptoken_emulator::ApplicationBuilder;
+use apptoken_emulator::seed::{Seed, SeedServicePrincipal};
 use common::{CONTOSO, DAEMON, Entra, FABRIKAM, describe, good, start, start_with};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -40,6 +42,7 @@ fn cases() -> Vec<Case> {
         at(&format!("/{STRANGER}/oauth2/v2.0/token"), "unknown GUID", &[], 400, "invalid_request", 90002).log("tenant", STRANGER),
         at("/nowhere.example/oauth2/v2.0/token", "unknown domain", &[], 400, "invalid_request", 90002).log("tenant", "nowhere.example"),
         at("/common/oauth2/v2.0/token", "no tenant named", &[], 400, "invalid_request", 50059).log("tenant", "common"),
+        at("/Common/oauth2/v2.0/token", "no tenant named, in another case", &[], 400, "invalid_request", 50059),
         at("/organizations/oauth2/v2.0/token", "no tenant named", &[], 400, "invalid_request", 50059),
         at("/consumers/oauth2/v2.0/token", "personal accounts", &[], 400, "invalid_request", 9001023),
         // the grant
@@ -170,6 +173,65 @@ async fn secrets_expire_by_the_emulators_clock() {
     let answer = entra.token(&[("client_secret", &new.text)]).await;
     assert_eq!((answer.status, &answer.json["error_codes"]), (401, &json!([7000222])));
     assert_eq!(entra.token(&[]).await.status, 200, "the other secret is still good");
+}
+
+#[tokio::test]
+async fn what_the_builder_and_an_administrator_say_is_refused_as_well() {
+    let mut apps = Vec::new();
+    let builder = describe().clock_offset_seconds(-86_400).tenant("wingtip", |wingtip| {
+        let mut app = |name: &str, describe: fn(&mut ApplicationBuilder)| {
+            apps.push(wingtip.application(name, |app| {
+                describe(app.secret(common::secret()));
+            }));
+        };
+        app("Disabled", |app| {
+            app.disabled();
+        });
+        app("Nowhere", |app| {
+            app.without_service_principal();
+        });
+        app("Late", |app| {
+            app.secret_until(format!("{CANARY}-late"), 1_700_000_000);
+        });
+        app("Closed", |app| {
+            app.identifier_uri("api://members").app_role("Member").assignment_required();
+        });
+    });
+    let entra = start_with(builder).await;
+    let directory = entra.emulator.directory();
+    let a_day_ago = entra.emulator.clock().now_unix();
+    entra.emulator.clock().reset();
+    assert!((entra.emulator.clock().now_unix() - a_day_ago - 86_400).abs() < 60);
+
+    let code = async |app: Uuid, more: &[(&str, &str)]| {
+        let app = app.to_string();
+        let changes = [&[("client_id", app.as_str()), ("scope", "api://members/.default")], more].concat();
+        let answer = entra.send(entra.post("/wingtip.onmicrosoft.com/oauth2/v2.0/token", good(&changes))).await;
+        answer.json["error_codes"][0].as_u64().unwrap_or_else(|| answer.status.into())
+    };
+    let [disabled, nowhere, late, closed] = apps[..] else { panic!("{apps:?}") };
+    assert_eq!(code(disabled, &[]).await, 7000112);
+    assert_eq!(code(nowhere, &[]).await, 7000229);
+    assert_eq!(code(late, &[("client_secret", &format!("{CANARY}-late"))]).await, 7000222);
+    assert_eq!(code(late, &[]).await, 501051);
+
+    let (tenant, api) = ("wingtip.onmicrosoft.com", closed.to_string());
+    directory.add_service_principal(&nowhere.to_string(), &SeedServicePrincipal::new(tenant)).unwrap();
+    assert_eq!(code(nowhere, &[]).await, 501051);
+    directory.set_assignment_required(tenant, &api, false).unwrap();
+    assert_eq!(code(nowhere, &[]).await, 200);
+
+    let seed = json!({
+        "tenants": [{ "defaultDomain": "litware.com" }],
+        "applications": [{ "displayName": "New", "homeTenant": "litware.com",
+            "passwordCredentials": [{ "secretText": common::secret() }] }],
+    });
+    let seed = Seed::from_json(&seed.to_string()).unwrap();
+    directory.add_tenant(&seed.tenants[0]).unwrap();
+    let new = directory.add_application(&seed.applications[0]).unwrap();
+    assert!(directory.add_tenant(&seed.tenants[0]).unwrap_err().to_string().contains("litware.com is used twice"));
+    let body = good(&[("client_id", &new.to_string()), ("scope", "https://graph.microsoft.com/.default")]);
+    assert_eq!(entra.send(entra.post("/litware.com/oauth2/v2.0/token", body)).await.status, 200);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use apptoken_emulator::{Emulator, Seed};
 use common::{CONTOSO, DAEMON, good, secret, start_with};
 use serde_json::{Value, json};
 
+const ROLE: &str = "99999999-9999-4999-8999-999999999999";
+
 fn whole() -> Value {
     let certificate = apptoken_jose::issue::self_signed("daemon", now(), 10).unwrap().0;
     json!({
@@ -110,6 +112,10 @@ async fn contradictions_are_refused_with_their_place() {
         (
             change("/applications/1/appRoles", json!([{ "value": "A" }, { "value": "A" }])),
             "applications[1].appRoles[1].value: \"A\" is empty or used twice",
+        ),
+        (
+            change("/applications/1/appRoles", json!([{ "id": ROLE, "value": "A" }, { "id": ROLE, "value": "B" }])),
+            "applications[1].appRoles[1].id: 99999999-9999-4999-8999-999999999999 is used twice",
         ),
     ];
     for (seed, expected) in cases {

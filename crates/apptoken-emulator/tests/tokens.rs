@@ -12,6 +12,10 @@ use common::{
 };
 use serde_json::{Value, json};
 
+/// For an API of one's own, without roles and optional claims, as captured from Entra.
+const V2_CLAIMS: &str = "aio aud azp azpacr exp iat iss nbf oid rh sub tid uti ver xms_ftd";
+const V1_CLAIMS: &str = "aio appid appidacr aud exp iat idp iss nbf oid rh sub tid uti ver xms_ftd";
+
 #[tokio::test]
 async fn v2_answers_with_four_members_and_numbers() {
     let entra = start().await;
@@ -81,6 +85,10 @@ async fn the_resource_decides_the_version_whatever_the_endpoint() {
             assert_eq!(claims.get("roles"), None, "nobody has consented");
             assert_eq!((claims.get("idtyp"), claims.get("scp"), claims.get("nonce")), (None, None, None));
             assert_eq!(header.kid.as_ref().unwrap().len(), 27);
+            let members = if version == "2.0" { V2_CLAIMS } else { V1_CLAIMS };
+            let present: Vec<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(present.join(" "), members, "these and no others");
+            assert!(claims["rh"].as_str().unwrap().starts_with("1.A"), "{}", claims["rh"]);
             if version == "2.0" {
                 assert_eq!(claims["aud"], API_V2.to_string());
                 assert_eq!(claims["iss"], format!("https://login.microsoftonline.com/{CONTOSO}/v2.0"));

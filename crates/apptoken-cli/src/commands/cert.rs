@@ -84,7 +84,8 @@ impl New {
         if self.name.is_empty() || Path::new(&self.name).components().count() != 1 {
             return Err(Failure::usage(format!("{:?} cannot be a file's name", self.name)).hint("--folder says where"));
         }
-        let file = |ending: &str| self.folder.join(format!("{}.{ending}", self.name));
+        let folder = self.folder.strip_prefix(".").unwrap_or(&self.folder);
+        let file = |ending: &str| folder.join(format!("{}.{ending}", self.name));
         let (certificate_file, key_file) = (file("crt"), file("key"));
         let pfx_file = self.pfx_password_file.is_some().then(|| file("pfx"));
         let existing = if self.force { Existing::Replace } else { Existing::Keep };

@@ -83,16 +83,16 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
 }
 
 /// The directory without a seed: a daemon that may call an API.
-struct Starter {
+pub(crate) struct Starter {
     secret: String,
 }
 
 impl Starter {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()) }
     }
 
-    fn seed(&self) -> String {
+    pub(crate) fn seed(&self) -> String {
         serde_json::json!({
             "tenants": [{ "tenantId": TENANT_ID, "displayName": "Contoso", "defaultDomain": "contoso.onmicrosoft.com" }],
             "applications": [
@@ -109,6 +109,11 @@ impl Starter {
             ],
         })
         .to_string()
+    }
+
+    /// For the Azure SDKs, and for us.
+    pub(crate) fn variables(&self) -> [(&'static str, &str); 3] {
+        [("AZURE_TENANT_ID", TENANT_ID), ("AZURE_CLIENT_ID", CLIENT_ID), ("AZURE_CLIENT_SECRET", &self.secret)]
     }
 
     fn exports(&self) -> [String; 3] {

@@ -5,4 +5,5 @@ pub(crate) mod cert;
 pub(crate) mod decode;
 pub(crate) mod emulator;
 pub(crate) mod init;
+pub(crate) mod run;
 pub(crate) mod token;

@@ -94,8 +94,9 @@ fn print(token: &AccessToken, output: Output, terminal: Terminal) -> Result<(), 
 
 const EXAMPLES: &str = "\
 Examples:
-  APPTOKEN_CLIENT_SECRET=… apptoken token -s https://graph.microsoft.com/.default -t contoso.onmicrosoft.com --client-id 0000…
-  apptoken token -s api://todolist/.default --certificate daemon.pfx --password-file pw --client-id … -t …
-  apptoken token -s api://todolist/.default --output header | curl -H @- https://localhost:44372/api/TodoList
+  apptoken token -s https://graph.microsoft.com/.default          the app of appsettings.json
+  apptoken token -s api://todolist/.default -t contoso.onmicrosoft.com --client-id 0000… \\
+      --certificate daemon.pfx --password-file pw
+  apptoken token -s api://todolist/.default -o header | curl -H @- https://localhost:44372/api/TodoList
   apptoken token -s https://vault.azure.net/.default --show-request
-  apptoken token -s https://database.windows.net//.default      the resource ends in a slash, hence two";
+  apptoken token -s https://database.windows.net//.default        two slashes: see `apptoken demo`";

@@ -164,6 +164,9 @@ impl Snapshot {
                 let path = format!("{path}.appRoles[{i}].value");
                 return Err(SeedError::new(path, format!("{:?} is empty or used twice", role.value)));
             }
+            if let Some(id) = role.id.filter(|id| app_roles.iter().any(|other| other.id == *id)) {
+                return Err(SeedError::new(format!("{path}.appRoles[{i}].id"), format!("{id} is used twice")));
+            }
             app_roles.push(AppRole {
                 id: role.id.unwrap_or_else(Uuid::new_v4),
                 value: role.value.clone(),

@@ -1,14 +1,19 @@
-//! HTTPS: a certificate authority of one's own, and a server certificate under it.
+//! HTTPS: a certificate authority of one's own, and server certificates under it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use apptoken_jose::KeyError;
 use apptoken_jose::issue::Ca;
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
+
+use crate::hosts::is_microsoft_host;
 
 /// The CA, and the acceptor that it made.
 pub(crate) struct Tls {
@@ -17,7 +22,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// A server certificate for `localhost`, the loopback addresses and `names`, under `ca` or a new CA.
+    /// A server certificate for `localhost`, the loopback addresses and `names`, under `ca` or a new CA; and one for
+    /// each of Microsoft's names that a client asks for.
     pub(crate) fn new(ca: Option<Ca>, names: &[String], now: SystemTime) -> Result<Self, KeyError> {
         let ca = match ca {
             Some(ca) => ca,
@@ -25,17 +31,66 @@ impl Tls {
         };
         let own = ["localhost", "127.0.0.1", "::1"];
         let names: Vec<&str> = own.into_iter().chain(names.iter().map(String::as_str)).collect();
-        let leaf = ca.server_leaf(&names, now)?;
-        let chain = leaf.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf.key_pkcs8_der.to_vec()));
-        let failed = |_| KeyError::Generate("the server's TLS configuration");
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let ca_pem = ca.certificate().to_pem();
+        let own = issue(&ca, &names, now, &provider)?;
+        let leaves = Leaves { ca, now, provider: Arc::clone(&provider), own, issued: Mutex::default() };
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(failed)?
+            .map_err(|_| FAILED)?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(failed)?;
+            .with_cert_resolver(Arc::new(leaves));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { ca_pem: ca.certificate().to_pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { ca_pem, acceptor: TlsAcceptor::from(Arc::new(config)) })
     }
 }
+
+/// Server certificates by the name that the client asks for.
+#[derive(Debug)]
+struct Leaves {
+    ca: Ca,
+    /// When the server started: what it issues is valid for a year from then.
+    now: SystemTime,
+    provider: Arc<CryptoProvider>,
+    own: Arc<CertifiedKey>,
+    /// By host name of Microsoft's, in lower case; at most [`MOST_LEAVES`].
+    issued: Mutex<HashMap<String, Arc<CertifiedKey>>>,
+}
+
+impl ResolvesServerCert for Leaves {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        match hello.server_name() {
+            Some(name) if is_microsoft_host(name) => self.of_microsoft(name.to_ascii_lowercase()),
+            _ => Some(Arc::clone(&self.own)),
+        }
+    }
+}
+
+impl Leaves {
+    fn of_microsoft(&self, name: String) -> Option<Arc<CertifiedKey>> {
+        // A thread that panicked while it held the lock left the map whole.
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(leaf) = issued.get(&name) {
+            return Some(Arc::clone(leaf));
+        }
+        let leaf = issue(&self.ca, &[&name], self.now, &self.provider)
+            .inspect_err(|error| tracing::warn!(%name, %error, "no certificate for this name"))
+            .ok()?;
+        // Regional names are without end.
+        if issued.len() >= MOST_LEAVES {
+            issued.clear();
+        }
+        issued.insert(name, Arc::clone(&leaf));
+        Some(leaf)
+    }
+}
+
+fn issue(ca: &Ca, names: &[&str], now: SystemTime, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, KeyError> {
+    let leaf = ca.server_leaf(names, now)?;
+    let chain = leaf.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf.key_pkcs8_der.to_vec()));
+    CertifiedKey::from_der(chain, key, provider).map(Arc::new).map_err(|_| FAILED)
+}
+
+const FAILED: KeyError = KeyError::Generate("the server's TLS configuration");
+const MOST_LEAVES: usize = 64;

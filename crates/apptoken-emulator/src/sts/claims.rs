@@ -170,7 +170,8 @@ impl Opaque {
         // Nothing rests on these bytes: should the generator ever fail, zeroes do.
         let _ = rand::fill(&mut random);
         let (aio, ftd) = random.split_at(32);
-        let hint = [grant.tenant.id.as_bytes().as_slice(), grant.api.app_id.as_bytes()].concat();
+        // Entra's begins with `1.A`: a small number stands before the tenant.
+        let hint = [&[1], grant.tenant.id.as_bytes().as_slice(), grant.api.app_id.as_bytes()].concat();
         Self {
             aio: base64url::encode(aio),
             rh: format!("1.{}.", base64url::encode(&hint)),

@@ -43,16 +43,29 @@ impl Form {
     /// As [`Self::get`], refusing its absence.
     pub(crate) fn require(&self, name: &str) -> Result<&str, Refusal> {
         self.get(name).ok_or_else(|| {
-            let there = self.0.iter().map(|(name, _)| name.chars().take(40).collect()).collect::<Vec<String>>();
+            let there = self.names();
             let there = if there.is_empty() { "no form parameters".into() } else { there.join(", ") };
             Refusal::new(Code::ParameterMissing, &[name]).evidence("parameters", name, there)
         })
+    }
+
+    /// The names, for people. Those that are nearly ours are shown, the others only counted: a piece of a secret may
+    /// stand there, after a `&` that was not encoded or in JSON that was sent as a form.
+    fn names(&self) -> Vec<String> {
+        let nearly = |name: &str| {
+            let plain = |name: &str| name.replace(['_', '-', ' '], "").to_ascii_lowercase();
+            let name = plain(name.strip_prefix("amp;").unwrap_or(name));
+            PROTOCOL.iter().any(|ours| plain(ours) == name)
+        };
+        let (names, others): (Vec<_>, Vec<_>) = self.0.iter().map(|(name, _)| name).partition(|name| nearly(name));
+        let others = (!others.is_empty()).then(|| format!("{} of other names", others.len()));
+        names.into_iter().cloned().chain(others).collect()
     }
 }
 
 impl fmt::Debug for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_set().entries(self.names()).finish()
     }
 }
 
@@ -131,7 +144,14 @@ mod tests {
         let form = Form::parse(b"\xef\xbb\xbfscope=a%2Fb+c%20d&&client_id=x&claims=&flag&claims2=1").unwrap();
         assert_eq!(form.get("scope"), Some("a/b c d"));
         assert_eq!((form.get("claims"), form.get("flag"), form.get("client_id")), (None, None, Some("x")));
-        assert_eq!(format!("{form:?}"), r#"{"scope", "client_id", "claims", "flag", "claims2"}"#);
+        assert_eq!(format!("{form:?}"), r#"{"scope", "client_id", "claims", "2 of other names"}"#);
+    }
+
+    #[test]
+    fn a_misspelt_name_shows_and_a_torn_secret_does_not() {
+        let form = Form::parse(b"ClientId=x&amp;scope=y&client_secret=abc&c4n4ry-rest&{\"client_secret\":\"c4n4ry\"}");
+        let refusal = form.unwrap().require("grant_type").unwrap_err();
+        assert_eq!(refusal.evidence[0].presented, "ClientId, amp;scope, client_secret, 2 of other names");
     }
 
     #[test]

@@ -108,10 +108,12 @@ pub(crate) enum Named<'a> {
 
 impl<'a> Named<'a> {
     pub(crate) fn parse(name: &'a str, directory: &'a Snapshot) -> Result<Self, Refusal> {
-        match name {
-            "common" | "organizations" => return Ok(Self::Any(name)),
-            "consumers" => return Ok(Self::Consumers),
-            _ => (),
+        let is = |many: &str| name.eq_ignore_ascii_case(many);
+        if is("common") || is("organizations") {
+            return Ok(Self::Any(name));
+        }
+        if is("consumers") {
+            return Ok(Self::Consumers);
         }
         match guid(name) {
             Some(id) if id.is_nil() => return Err(Refusal::new(Code::TenantEmpty, &[name])),

@@ -1,0 +1,143 @@
+//! The program that is run: our streams, our signals, its exit code.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitStatus;
+
+use tokio::process::{Child, Command};
+
+use crate::exit::Failure;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Code(u8),
+    #[cfg_attr(not(unix), expect(dead_code, reason = "elsewhere nothing dies of a signal"))]
+    Signal(u8),
+    /// Never started: 127 or 126, as a shell says it.
+    NotRun(u8),
+}
+
+impl Ended {
+    pub(super) fn exit_code(self) -> u8 {
+        match self {
+            Self::Code(code) | Self::NotRun(code) => code,
+            Self::Signal(signal) => signal.saturating_add(128),
+        }
+    }
+}
+
+impl From<ExitStatus> for Ended {
+    fn from(status: ExitStatus) -> Self {
+        #[cfg(unix)]
+        if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+            return Self::Signal(u8::try_from(signal).unwrap_or(127));
+        }
+        // Windows has 32 bits of it
+        Self::Code(status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1)))
+    }
+}
+
+/// Runs it to its end; signals that reach us reach it.
+pub(super) async fn run(
+    command: &[OsString],
+    variables: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> Result<Ended, Failure> {
+    let Some((program, arguments)) = command.split_first() else { return Err(Failure::usage("no program to run")) };
+    let mut signals = signals::Signals::listen()?;
+    let spawned = Command::new(program).args(arguments).envs(variables).kill_on_drop(true).spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+            anstream::eprintln!("apptoken run: {} cannot be run: {error}", program.to_string_lossy());
+            return Ok(Ended::NotRun(code));
+        }
+    };
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(status?.into()),
+            signal = signals.next() => signals::forward(&child, signal),
+        }
+    }
+}
+
+#[cfg(unix)]
+mod signals {
+    use rustix::process::{Pid, Signal, getpgrp, kill_process};
+    use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+    use super::{Child, io};
+
+    pub(super) struct Signals {
+        interrupt: Stream,
+        quit: Stream,
+        terminate: Stream,
+        hang_up: Stream,
+    }
+
+    impl Signals {
+        /// From here on none of them ends this process.
+        pub(super) fn listen() -> io::Result<Self> {
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                quit: signal(SignalKind::quit())?,
+                terminate: signal(SignalKind::terminate())?,
+                hang_up: signal(SignalKind::hangup())?,
+            })
+        }
+
+        pub(super) async fn next(&mut self) -> Signal {
+            tokio::select! {
+                _ = self.interrupt.recv() => Signal::INT,
+                _ = self.quit.recv() => Signal::QUIT,
+                _ = self.terminate.recv() => Signal::TERM,
+                _ = self.hang_up.recv() => Signal::HUP,
+            }
+        }
+    }
+
+    pub(super) fn forward(child: &Child, signal: Signal) {
+        // Ctrl-C goes to every process of the terminal's foreground group: the child has it already.
+        if matches!(signal, Signal::INT | Signal::QUIT) && in_foreground() {
+            return;
+        }
+        // no id: it has ended, and was waited for
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && let Err(error) = kill_process(pid, signal)
+        {
+            tracing::debug!(%error, ?signal, "a signal was not passed on");
+        }
+    }
+
+    fn in_foreground() -> bool {
+        let group = getpgrp();
+        let foreground = |terminal: rustix::io::Result<Pid>| terminal.is_ok_and(|foreground| foreground == group);
+        foreground(rustix::termios::tcgetpgrp(io::stdin()))
+            || foreground(rustix::termios::tcgetpgrp(io::stderr()))
+            || foreground(rustix::termios::tcgetpgrp(io::stdout()))
+    }
+}
+
+#[cfg(not(unix))]
+mod signals {
+    use super::{Child, io};
+
+    pub(super) struct Signals;
+
+    impl Signals {
+        pub(super) fn listen() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        /// Ctrl-C goes to every process of the console: the child has it already, and we wait for its end.
+        pub(super) async fn next(&mut self) {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    pub(super) fn forward(_: &Child, (): ()) {}
+}

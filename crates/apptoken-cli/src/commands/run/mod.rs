@@ -1,0 +1,242 @@
+//! `apptoken run`.
+
+mod child;
+mod environment;
+mod report;
+mod trust;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use apptoken_emulator::{Emulator, SignIn};
+use apptoken_jose::KeyError;
+use apptoken_jose::issue::Ca;
+use url::Url;
+
+use self::child::Ended;
+use self::environment::Environment;
+use self::report::{Format, Report};
+use self::trust::Trust;
+use super::emulator::Starter;
+use crate::exit::Failure;
+use crate::files::{self, Existing};
+use crate::proxy::{Mapping, OuterProxy, Plan, Proxy, Secured};
+use crate::terminal::Terminal;
+use crate::{clock, env_vars};
+
+/// Run any program, unmodified, against the local Entra ID
+///
+/// The program meets the local Entra ID under Microsoft's own names: login.microsoftonline.com with its aliases and
+/// national clouds, and graph.microsoft.com. Its environment says so in every language's way: HTTPS_PROXY leads to a
+/// proxy on this machine, NO_PROXY leaves this machine's own servers out, and SSL_CERT_FILE, REQUESTS_CA_BUNDLE,
+/// CURL_CA_BUNDLE and NODE_EXTRA_CA_CERTS name files with the certificates that the machine trusts and the local CA.
+///
+/// Standard streams, signals and the exit code are the program's; at the end standard error gets a summary of who asked
+/// for what, and what was refused and why.
+///
+/// Without a seed there is one tenant with a daemon and an API; unless AZURE_CLIENT_ID is set, AZURE_TENANT_ID,
+/// AZURE_CLIENT_ID and AZURE_CLIENT_SECRET describe that daemon to the program.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = LIMITS)]
+pub(crate) struct Args {
+    /// The directory to begin with (JSON)
+    #[arg(long, value_name = "FILE", conflicts_with = "authority")]
+    seed: Option<PathBuf>,
+    /// A host name that leads to a server of yours, for example api.contoso.com=https://localhost:44372
+    #[arg(long, value_name = "HOST=URL")]
+    map: Vec<Mapping>,
+    /// Let the program reach nothing else through the proxy
+    #[arg(long)]
+    offline: bool,
+    /// A local Entra ID that runs already (`apptoken emulator`) instead of a new one; it keeps its own sign-in log
+    #[arg(long, value_name = "URL")]
+    authority: Option<Url>,
+    /// A CA to trust besides the machine's (PEM): that of --authority, or of a mapped server
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// How the summary is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    report: Format,
+    /// Write the summary to this file instead of standard error
+    #[arg(long, value_name = "FILE")]
+    report_file: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> {
+    let folder = tempfile::Builder::new().prefix("apptoken-run-").tempdir()?;
+    let ca = Ca::generate("apptoken run (development only)", clock::now()).map_err(not_made)?;
+    let given = match env_vars::CA_FILE.or(args.ca_file.as_ref().map(|path| path.display().to_string()))? {
+        Some(path) => Some(files::read(path.as_ref())?),
+        None => None,
+    };
+    let trust = Trust::new(&ca.certificate().to_pem(), given.as_deref())?;
+    let entra = Entra::find(&args, &ca).await?;
+    let outer = match env_vars::PROXY.read()? {
+        Some((value, name)) if !args.offline => Some(OuterProxy::parse(&value).map_err(|why| {
+            Failure::usage(format!("{name} names a proxy that cannot stand behind ours: {why}"))
+                .hint("unset it, or use --offline")
+        })?),
+        _ => None,
+    };
+    let plan = Plan { entra: entra.address()?, mapped: secure(&args.map, &ca, &trust)?, offline: args.offline, outer };
+    let proxy = Proxy::start(plan).await?;
+
+    let mapped: Vec<&str> = args.map.iter().map(Mapping::name).collect();
+    let mut environment = Environment::new();
+    environment.trust(&trust.write(folder.path())?);
+    environment.proxy(&proxy.url(), args.offline, &mapped);
+    environment.emulator(entra.authority(), trust.ca_file(folder.path()));
+    if let Some(starter) = entra.starter() {
+        environment.daemon(starter);
+    }
+    let name = args.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    terminal.progress(format_args!(
+        "apptoken run: login.microsoftonline.com and graph.microsoft.com are the local Entra ID at {}",
+        entra.authority()
+    ));
+    let ended = child::run(&args.command, environment.variables()).await?;
+
+    if let Ended::NotRun(code) = ended {
+        return Err(Failure::Ended(code));
+    }
+    let sign_ins = entra.sign_ins();
+    let report = Report::new(&name, ended, entra.authority(), sign_ins.as_deref(), proxy.traffic());
+    let text = match args.report {
+        Format::Text => report.text(),
+        Format::Json => report.json(),
+    };
+    match &args.report_file {
+        Some(path) => files::write_public(path, format!("{text}\n").as_bytes(), Existing::Replace)?,
+        None if args.report == Format::Json => terminal.aside(&text),
+        None => terminal.progress(format_args!("{text}")),
+    }
+    drop(proxy);
+    entra.stop().await;
+    match ended.exit_code() {
+        0 => Ok(()),
+        code => Err(Failure::Ended(code)),
+    }
+}
+
+/// The local Entra ID: ours, or one that runs already.
+enum Entra {
+    Own { emulator: Box<Emulator>, authority: String, starter: Option<Starter> },
+    Running(Url),
+}
+
+impl Entra {
+    async fn find(args: &Args, ca: &Ca) -> Result<Self, Failure> {
+        if let Some(url) = &args.authority {
+            if url.scheme() != "https" || url.host().is_none() || url.path() != "/" {
+                return Err(Failure::usage(format!("--authority {url} is not an https URL without a path")));
+            }
+            let running = Self::Running(url.clone());
+            let (host, port) = running.address()?;
+            let reached = tokio::time::timeout(REACH, tokio::net::TcpStream::connect((host.as_str(), port))).await;
+            return match reached {
+                Ok(Ok(_)) => Ok(running),
+                Ok(Err(error)) => Err(Failure::unreachable(format!("nothing answers at {url}")).because(&error)),
+                Err(_) => Err(Failure::unreachable(format!("nothing answers at {url} within {} s", REACH.as_secs()))),
+            }
+            .map_err(|failure| {
+                failure.hint("`apptoken emulator` starts one; without --authority, `run` starts its own")
+            });
+        }
+        let starter = args.seed.is_none().then(Starter::new);
+        let seed = match (&args.seed, &starter) {
+            (Some(path), _) => String::from_utf8(files::read(path)?)
+                .map_err(|_| Failure::usage(format!("{} does not hold text", path.display())))?,
+            (None, Some(starter)) => starter.seed(),
+            (None, None) => String::new(),
+        };
+        let same_ca = Ca::from_pem(&ca.certificate().to_pem(), &ca.key_pem()).map_err(not_made)?;
+        let emulator = Emulator::builder()
+            .certificate_authority(same_ca)
+            .seed_json(&seed)
+            .map_err(|error| Failure::usage("the seed is not accepted").because(&error))?
+            .start()
+            .await
+            .map_err(|error| Failure::usage("the local Entra ID does not start").because(&error))?;
+        let authority = emulator.authority();
+        Ok(Self::Own { emulator: Box::new(emulator), authority, starter })
+    }
+
+    fn authority(&self) -> &str {
+        match self {
+            Self::Own { authority, .. } => authority,
+            Self::Running(url) => url.as_str().trim_end_matches('/'),
+        }
+    }
+
+    /// Host and port to connect to.
+    fn address(&self) -> Result<(String, u16), Failure> {
+        let parsed = Url::parse(self.authority()).ok();
+        let address = parsed.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+        let (host, port) = address.ok_or_else(|| Failure::usage(format!("no address in {}", self.authority())))?;
+        Ok((host.trim_matches(['[', ']']).to_owned(), port))
+    }
+
+    fn starter(&self) -> Option<&Starter> {
+        match self {
+            Self::Own { starter, .. } => starter.as_ref(),
+            Self::Running(_) => None,
+        }
+    }
+
+    /// Its log, if it is ours to read.
+    fn sign_ins(&self) -> Option<Vec<SignIn>> {
+        match self {
+            Self::Own { emulator, .. } => Some(emulator.sign_ins()),
+            Self::Running(_) => None,
+        }
+    }
+
+    async fn stop(self) {
+        if let Self::Own { emulator, .. } = self {
+            emulator.shutdown().await;
+        }
+    }
+}
+
+fn secure(mappings: &[Mapping], ca: &Ca, trust: &Trust) -> Result<Vec<Secured>, Failure> {
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Failure::refused("a mapping cannot be set up").because(error);
+    let connector = trust.connector().map_err(|error| failed(&error))?;
+    mappings
+        .iter()
+        .map(|mapping| Secured::new(mapping.clone(), ca, &connector).map_err(|error| failed(&*error)))
+        .collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn not_made(error: KeyError) -> Failure {
+    Failure::refused("no certificate could be made").because(&error)
+}
+
+const REACH: std::time::Duration = std::time::Duration::from_secs(5);
+
+const EXAMPLES: &str = "\
+Examples:
+  apptoken run -- python daemon.py
+  apptoken run --seed directory.json --offline --report json -- ./daemon
+  apptoken run --map api.contoso.com=https://localhost:44372 --ca-file dev-ca.pem -- ./daemon
+  apptoken run -- apptoken token -s api://todolist/.default";
+
+const LIMITS: &str = "\
+Programs that ignore proxies must be told the authority by their own settings: AZURE_AUTHORITY_HOST for the Azure SDKs, or \
+whatever takes the value of APPTOKEN_EMULATOR_AUTHORITY; APPTOKEN_EMULATOR_CA_FILE is the CA. Node obeys the proxy from \
+22.21 and 24 on (NODE_USE_ENV_PROXY is set), an older Node does not. Java reads neither proxy nor CA from the environment. \
+On macOS and Windows, Go, .NET and Rust programs trust the system's store and not SSL_CERT_FILE. --offline is no sandbox: \
+it refuses what comes to the proxy.
+
+Exit codes: the program's; 128 + n when signal n ended it; 127 when there is no such program and 126 when it cannot be run; \
+2 and 3 as with every command when nothing was run.
+
+Examples:
+  apptoken run -- python daemon.py
+  apptoken run --seed directory.json --offline --report json -- ./daemon
+  apptoken run --map api.contoso.com=https://localhost:44372 --ca-file dev-ca.pem -- ./daemon
+  apptoken run -- apptoken token -s api://todolist/.default";

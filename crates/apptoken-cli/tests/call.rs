@@ -1,0 +1,87 @@
+//! `apptoken call`.
+
+mod common;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method};
+use axum::routing::any;
+use common::{GRAPH_SCOPE, Local, SCOPE, run};
+use serde_json::Value;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_section_says() {
+    let local = Local::start().await;
+    local.write_settings();
+    let refused = run(&mut local.apptoken(&["call", "MyWebApi"]));
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    assert!(refused.out.contains("Authorization_RequestDenied"), "the answer is the result: {}", refused.out);
+    assert!(
+        refused.err.contains("403 Forbidden") && refused.err.contains("hint: the token is good but lacks"),
+        "{}",
+        refused.err
+    );
+    local.consent();
+    let granted = run(&mut local.apptoken(&["call", "MyWebApi", "--show-request"]));
+    assert_eq!(granted.code, Some(0), "{}", granted.err);
+    let users: Value = serde_json::from_str(&granted.out).unwrap();
+    assert_eq!(users["value"][0]["displayName"], "Adele Vance");
+    assert!(granted.err.contains("&client_secret=[redacted]"), "{}", granted.err);
+    let elsewhere = run(&mut local.apptoken(&["call", "MyWebApi", "--path", "nowhere"]));
+    assert_eq!(elsewhere.code, Some(1));
+    let unknown = run(&mut local.apptoken(&["call", "MyWebApp"]));
+    assert_eq!(unknown.code, Some(2), "{}", unknown.err);
+    assert!(unknown.err.contains("MyWebApp"), "{}", unknown.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_url_with_its_scope() {
+    let local = Local::start().await;
+    local.consent();
+    let url = format!("{}/v1.0/users", local.entra.graph_url());
+    let answer = run(&mut local.as_daemon(&["call", &url, "-s", GRAPH_SCOPE]));
+    assert_eq!(answer.code, Some(0), "{}", answer.err);
+    assert!(answer.out.contains("Adele Vance") && answer.out.ends_with('\n'));
+    // a token for another API
+    let wrong = run(&mut local.as_daemon(&["call", &url, "-s", SCOPE]));
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.err.contains("hint: the API does not accept the token"), "{}", wrong.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn method_body_and_headers() {
+    let local = Local::start().await;
+    let echo = any(|method: Method, headers: HeaderMap, body: Bytes| async move {
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let bearer = text("authorization").starts_with("Bearer eyJ");
+        format!("{method} {} {} {bearer} {}", text("content-type"), text("x-test"), String::from_utf8_lossy(&body))
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", echo)).await });
+
+    std::fs::write(local.file("body.json"), "{\"from\":\"a file\"}").unwrap();
+    let call = |arguments: &[&str]| local.as_daemon(&[&["call", &url, "-s", SCOPE, "-q"], arguments].concat());
+    assert_eq!(run(&mut call(&[])).out, "GET   true \n");
+    assert_eq!(run(&mut call(&["-d", "{}"])).out, "POST application/json  true {}\n");
+    assert_eq!(
+        run(&mut call(&["-d", "@body.json", "-X", "PUT"])).out,
+        "PUT application/json  true {\"from\":\"a file\"}\n"
+    );
+    let header = ["-d", "-", "-H", "Content-Type: text/plain", "-H", "x-test: yes"];
+    assert_eq!(run(call(&header).write_stdin("from a pipe")).out, "POST text/plain yes true from a pipe\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_does_not_leave_the_machine_in_the_clear() {
+    let local = Local::start().await;
+    let clear = run(&mut local.as_daemon(&["call", "http://api.example.com/", "-s", SCOPE]));
+    assert_eq!(clear.code, Some(2));
+    assert!(clear.err.contains("plain http"), "{}", clear.err);
+    let no_scope = run(&mut local.as_daemon(&["call", "https://localhost:9/"]));
+    assert_eq!(no_scope.code, Some(2));
+    assert!(no_scope.err.contains("a URL needs a scope"), "{}", no_scope.err);
+    assert_eq!(local.entra.token_requests(), 0);
+    let gone = run(&mut local.as_daemon(&["call", "https://localhost:9/", "-s", SCOPE]));
+    assert_eq!(gone.code, Some(3), "{}", gone.err);
+}
