@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
 
 use crate::JwsError;
 
@@ -27,16 +28,14 @@ pub fn decode(text: &str) -> Result<Vec<u8>, JwsError> {
 /// # Errors
 /// [`JwsError::Malformed`] when it is no base64 even so.
 pub fn decode_lenient(text: &str) -> Result<Vec<u8>, JwsError> {
-    let url_safe: String = text
-        .chars()
-        .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| match c {
-            '+' => '-',
-            '/' => '_',
-            other => other,
-        })
-        .collect();
-    LENIENT.decode(url_safe).map_err(|_| JwsError::Malformed)
+    // wiped, and of a size to begin with: the text may be a PFX file
+    let mut url_safe = Zeroizing::new(String::with_capacity(text.len()));
+    url_safe.extend(text.chars().filter(|c| !c.is_ascii_whitespace()).map(|c| match c {
+        '+' => '-',
+        '/' => '_',
+        other => other,
+    }));
+    LENIENT.decode(url_safe.as_bytes()).map_err(|_| JwsError::Malformed)
 }
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -11,7 +11,7 @@ use crate::{Algorithm, JwsError, KeyError, PublicKey, SigningKey, base64url};
 /// The longest token that [`Unverified::parse`] looks at. Entra's own stay far below.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Signs `claims` under `header`, to which `alg` and `typ: JWT` are added.
+/// Signs `claims` under `header`, to which `alg` and, where it has none, `typ: JWT` are added.
 ///
 /// # Errors
 /// [`KeyError::Signing`] when the key fails or the claims have no JSON form.
@@ -22,17 +22,15 @@ pub fn sign(
     algorithm: Algorithm,
 ) -> Result<String, KeyError> {
     let mut whole = Map::new();
-    whole.insert("alg".into(), algorithm.as_str().into());
     whole.insert("typ".into(), "JWT".into());
     whole.extend(header.iter().map(|(name, value)| (name.clone(), value.clone())));
+    // last: what the header says about the signature is true
+    whole.insert("alg".into(), algorithm.as_str().into());
     let part = |bytes: Result<Vec<u8>, _>| bytes.map(|b| base64url::encode(&b)).map_err(|_| KeyError::Signing);
-    let mut token = part(serde_json::to_vec(&whole))?;
-    token.push('.');
-    token.push_str(&part(serde_json::to_vec(claims))?);
-    let signature = key.sign(algorithm, token.as_bytes())?;
-    token.push('.');
-    token.push_str(&base64url::encode(&signature));
-    Ok(token)
+    let signed = [part(serde_json::to_vec(&whole))?, part(serde_json::to_vec(claims))?].join(".");
+    let signature = base64url::encode(&key.sign(algorithm, signed.as_bytes())?);
+    // in one piece, so that neither growing nor shrinking it leaves a copy of what is a credential
+    Ok([signed, signature].join("."))
 }
 
 /// A token taken apart, nothing of it believed yet.

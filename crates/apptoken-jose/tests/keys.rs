@@ -101,6 +101,19 @@ fn jsonwebtoken_and_we_verify_each_other() {
     }
 }
 
+#[test]
+fn the_header_is_true_and_the_token_leaves_no_copy() {
+    let mut header = Map::new();
+    header.insert("alg".into(), "none".into());
+    header.insert("typ".into(), "at+jwt".into());
+    let token = jws::sign(&header, &json!({ "iss": "daemon" }), &key(), Algorithm::Ps256).unwrap();
+    let parsed = jws::Unverified::parse(&token).unwrap();
+    assert_eq!((parsed.header().alg.as_str(), parsed.header().typ.as_deref()), ("PS256", Some("at+jwt")));
+    parsed.verify(key().public_key(), &[Algorithm::Ps256]).unwrap();
+    // a String with room to spare is copied when a SecretString is made of it
+    assert_eq!(token.capacity(), token.len());
+}
+
 /// RFC 7515 appendix A.2: an RS256 signature by others.
 #[test]
 fn rfc_7515_a2() {

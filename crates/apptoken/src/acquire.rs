@@ -8,11 +8,13 @@ use uuid::Uuid;
 use crate::Error;
 use crate::authority::Tenant;
 use crate::cache::{Flight, KeyRef, Slot, Standing};
-use crate::client::Inner;
-use crate::clock::Moment;
-use crate::credential::Occasion;
+use crate::client::{App, Inner, Issuer};
+use crate::clock::{Clock, Moment, within};
+use crate::credential::{Means, Occasion};
+use crate::error::ErrorKind;
 use crate::http::{random_below, send_with_retry};
-use crate::token::{AccessToken, AcquiredFrom, How, RefreshReason, Timetable, TokenData};
+use crate::managed_identity::Wanted;
+use crate::token::{AccessToken, AcquiredFrom, How, Millis, RefreshReason, Timetable, TokenData};
 use crate::token_endpoint::{Grant, TokenRequest};
 
 /// One call for a token.
@@ -29,7 +31,7 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// What the slot is found by, without an allocation.
     pub(crate) fn key(&self, client: &'a Inner) -> KeyRef<'a> {
-        KeyRef { tenant: self.tenant.unwrap_or_else(|| client.authority.tenant().as_str()), scope: self.scope }
+        KeyRef { tenant: self.tenant.unwrap_or_else(|| client.home.as_str()), scope: self.scope }
     }
 
     pub(crate) fn may_hit(&self) -> bool {
@@ -72,7 +74,7 @@ pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
                 .with_advice("pass the claims challenge as the authority or API gave it, decoded if it came in base64")
         })?;
     }
-    call.tenant.map_or_else(|| Ok(client.authority.tenant().clone()), Tenant::parse)
+    call.tenant.map_or_else(|| Ok(client.home.clone()), Tenant::parse)
 }
 
 /// The decision, from top to bottom.
@@ -90,9 +92,9 @@ pub(crate) async fn from_slot(
             match slot.standing(now) {
                 Standing::Fresh(token) => return Ok(served(token, now)),
                 Standing::Due(token) => {
-                    refresh_behind(client, slot, tenant, &token, call.scope, now);
-                    let how = How { reason: RefreshReason::Proactive, ..How::HIT };
-                    return Ok(AccessToken { data: token, how });
+                    let refreshing = refresh_behind(client, slot, tenant, &token, call.scope, now);
+                    let reason = if refreshing { RefreshReason::Proactive } else { RefreshReason::NotApplicable };
+                    return Ok(AccessToken { data: token, how: How { reason, ..How::HIT } });
                 }
                 Standing::Ageing(token) => {
                     fallback = Some(token);
@@ -104,14 +106,30 @@ pub(crate) async fn from_slot(
         } else {
             RefreshReason::ForceRefreshOrClaims
         };
-        let outcome = match slot.join_or_ask(now, call.claims, || flight(client, slot, tenant, call, reason)) {
-            Ok(join) => join.await,
+        let request = || flight(client, slot, tenant, call, reason);
+        let outcome = match slot.join_or_ask(now, call.claims, call.may_hit(), request) {
+            Ok(Some(mut join)) => match &fallback {
+                None => join.await,
+                Some(token) => match within(&*client.clock, PATIENCE, &mut join).await {
+                    Some(outcome) => outcome,
+                    // the authority is slow: the request goes on behind, and a valid token beats a wait
+                    None => {
+                        slot.refreshing(token, client.clock.now());
+                        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                            runtime.spawn(join);
+                        }
+                        Some(Err(too_slow(PATIENCE)))
+                    }
+                },
+            },
+            Ok(None) => continue,
             Err(asked_to_wait) => Some(Err(asked_to_wait)),
         };
         match (outcome, fallback) {
             (Some(Ok(token)), _) => {
-                let total = client.clock.now().since(started).into();
-                return Ok(AccessToken { how: How { total, ..token.how }, ..token });
+                let total = Millis::from(client.clock.now().since(started));
+                // who joined late waited less than the request took
+                return Ok(AccessToken { how: How { total, http: token.how.http.min(total), ..token.how }, ..token });
             }
             // a valid token beats an error
             (Some(Err(_)), Some(token)) if client.clock.now() < token.timetable.expires_at => {
@@ -119,24 +137,33 @@ pub(crate) async fn from_slot(
                 return Ok(AccessToken { data: token, how: How { reason, stale: true, total, ..How::HIT } });
             }
             (Some(Err(error)), _) => return Err(error),
-            // the request's leader panicked, which is its own caller's affair: ask anew
+            // the request panicked in the hands of one caller, whose affair that is: ask anew
             (None, _) => {}
         }
     }
 }
 
-/// Refreshes on the caller's runtime, at most once at a time. Without a runtime the token in hand serves until callers
-/// have to wait for its successor.
-fn refresh_behind(client: &Arc<Inner>, slot: &Arc<Slot>, tenant: &Tenant, token: &TokenData, scope: &str, now: Moment) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+/// Refreshes on the caller's runtime, at most once at a time, and says whether a refresh is under way. Without a runtime,
+/// or while the authority wants to be left alone, the token in hand serves until callers have to wait for its successor.
+fn refresh_behind(
+    client: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    tenant: &Tenant,
+    token: &Arc<TokenData>,
+    scope: &str,
+    now: Moment,
+) -> bool {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
     let call = Call { scope, tenant: None, claims: None, force_refresh: false, correlation_id: None };
+    let request = || flight(client, slot, tenant, call, RefreshReason::Proactive);
+    let joined = slot.join_or_ask(now, None, call.may_hit(), request);
+    // another caller that came as soon has already seen to it
+    let Some(join) = joined.transpose() else { return true };
     slot.refreshing(token, now);
-    if let Ok(join) = slot.join_or_ask(now, None, || flight(client, slot, tenant, call, RefreshReason::Proactive)) {
-        runtime.spawn(join);
-    }
+    join.map(|join| runtime.spawn(join)).is_ok()
 }
 
-/// The request for a token as a flight: it owns all it needs, so that whoever waits may lead it.
+/// The request for a token as a flight: it owns all it needs, so that whoever waits may poll it.
 fn flight(
     client: &Arc<Inner>,
     slot: &Arc<Slot>,
@@ -147,8 +174,21 @@ fn flight(
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, claims) = (call.scope.to_owned(), call.claims.map(str::to_owned));
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
+    // a caller with claims says that the token in hand was rejected; one who forces a refresh says nothing about it
+    let rejected = if call.claims.is_some() && !call.force_refresh { slot.held() } else { None };
     Flight::new(async move {
-        let outcome = ask(&client, &tenant, &scope, claims.as_deref(), correlation_id, reason).await;
+        let asked = Asked {
+            tenant: &tenant,
+            scope: &scope,
+            claims: claims.as_deref(),
+            correlation_id,
+            rejected: rejected.as_deref(),
+        };
+        let asking = ask(&client, asked, reason);
+        let limit = client.timeout;
+        let outcome = within(&*client.clock, limit, asking)
+            .await
+            .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));
         match &outcome {
             Ok(token) => {
                 tracing::debug!(%correlation_id, %tenant, scope, ?reason, expires_on = ?token.expires_on(), "token acquired");
@@ -163,54 +203,80 @@ fn flight(
     })
 }
 
-/// Assertion, request, answer.
-async fn ask(
-    client: &Inner,
-    tenant: &Tenant,
-    scope: &str,
-    claims: Option<&str>,
+fn too_slow(limit: Duration) -> Error {
+    Error::new(ErrorKind::Transport, format!("no token within {limit:?}"))
+        .transient()
+        .with_advice("the authority, or the assertion callback, is slow or hangs: try again later, or allow more time")
+}
+
+/// What one request is about.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    tenant: &'a Tenant,
+    scope: &'a str,
+    claims: Option<&'a str>,
     correlation_id: Uuid,
-    reason: RefreshReason,
-) -> Result<AccessToken, Error> {
-    let endpoint = client.authority.token_endpoint(tenant);
+    /// The token in hand, which an API has turned down.
+    rejected: Option<&'a TokenData>,
+}
+
+/// What came of it.
+struct Granted {
+    grant: Grant,
+    token_endpoint: Box<str>,
+    http: Duration,
+}
+
+async fn ask(client: &Inner, asked: Asked<'_>, reason: RefreshReason) -> Result<AccessToken, Error> {
+    let granted = match &client.issuer {
+        Issuer::Authority(app) => ask_authority(app, &*client.clock, asked).await?,
+        Issuer::ManagedIdentity(identity) => {
+            let wanted = Wanted {
+                resource: asked.scope,
+                correlation_id: asked.correlation_id,
+                rejected: asked.rejected.map(TokenData::secret),
+            };
+            let sent = client.clock.now();
+            let grant = identity.ask(&wanted, &*client.clock).await?;
+            let http = client.clock.now().since(sent);
+            Granted { grant, token_endpoint: identity.endpoint().into(), http }
+        }
+    };
+    let http = granted.http.into();
+    let data = keep(client, granted, asked);
+    let how = How { source: AcquiredFrom::Authority, reason, stale: false, total: http, http };
+    Ok(AccessToken { data: Arc::new(data), how })
+}
+
+/// Assertion, request, answer.
+async fn ask_authority(app: &App, clock: &dyn Clock, asked: Asked<'_>) -> Result<Granted, Error> {
+    let Asked { tenant, scope, claims, correlation_id, .. } = asked;
+    let endpoint = app.authority.token_endpoint(tenant);
     let occasion = Occasion {
-        client_id: &client.client_id,
+        client_id: &app.client_id,
         tenant: tenant.as_str(),
         token_endpoint: &endpoint,
         claims,
         correlation_id,
     };
-    let proof = client.credential.prove(&occasion, &*client.clock).await?;
-    let request = TokenRequest {
-        endpoint: &endpoint,
-        client_id: &client.client_id,
-        scope,
-        claims,
-        correlation_id,
-        proof: &proof,
-    };
-    let sent = client.clock.now();
-    let answer = send_with_retry(&*client.transport, &*client.clock, &client.retry, request.to_http()?).await;
-    let http = client.clock.now().since(sent).into();
+    let means = Means { transport: &*app.transport, clock, retry: &app.retry };
+    let proof = app.credential.prove(&occasion, means).await?;
+    let request =
+        TokenRequest { endpoint: &endpoint, client_id: &app.client_id, scope, claims, correlation_id, proof: &proof };
+    let sent = clock.now();
+    let answer = send_with_retry(&*app.transport, clock, &app.retry, request.to_http()?).await;
+    let http = clock.now().since(sent);
     let grant = request.read(answer).inspect_err(|error| {
-        if error.denied().is_some() {
-            client.credential.refused();
+        if error.denied().is_some_and(|denied| denied.error() == "invalid_client") {
+            app.credential.refused();
         }
     })?;
-    let data = keep(client, grant, scope, tenant, endpoint.clone().into(), correlation_id);
-    let how = How { source: AcquiredFrom::Authority, reason, stale: false, total: http, http };
-    Ok(AccessToken { data: Arc::new(data), how })
+    Ok(Granted { grant, token_endpoint: endpoint.into(), http })
 }
 
 /// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
-fn keep(
-    client: &Inner,
-    grant: Grant,
-    scope: &str,
-    tenant: &Tenant,
-    token_endpoint: Box<str>,
-    correlation_id: Uuid,
-) -> TokenData {
+fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
+    let Granted { grant, token_endpoint, .. } = granted;
     let (now, wall) = (client.clock.now(), client.clock.system_time());
     let life = grant.expires_in;
     // a token that lives for less than ten minutes is used for half its life
@@ -219,10 +285,10 @@ fn keep(
     let refresh_at = refresh_in.map_or(life - margin, |after| after - random_below(JITTER.min(after / 10)));
     TokenData {
         header: grant.header,
-        scopes: scope.into(),
-        tenant: tenant.as_str().into(),
+        scopes: asked.scope.into(),
+        tenant: asked.tenant.as_str().into(),
         token_endpoint,
-        correlation_id,
+        correlation_id: asked.correlation_id,
         expires_on: wall + life,
         refresh_on: refresh_in.map(|after| wall + after),
         timetable: Timetable {
@@ -233,6 +299,10 @@ fn keep(
     }
 }
 
+/// For a whole acquisition, unless the builder says otherwise: enough for a managed identity's seven tries.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
+/// A caller that has a valid token to fall back on waits this long for its successor.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A token with less than this to live is not handed out while a new one can be had. MSAL's figure.
 const MARGIN: Duration = Duration::from_secs(300);
 /// From this lifetime on, half of it is when to refresh if the authority does not say. MSAL's figure.

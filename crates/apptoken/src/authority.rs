@@ -21,6 +21,10 @@ pub(crate) struct Authority {
 impl Authority {
     /// From what the caller gave: `https://host`, `https://host/tenant`, and a tenant apart, which wins.
     pub(crate) fn parse(authority: &str, tenant: Option<&str>, allow_http_loopback: bool) -> Result<Self, Error> {
+        // before any error that quotes the authority
+        if authority.contains('@') {
+            return Err(Error::configuration("the authority holds a user name or password").with_advice("leave it out"));
+        }
         let wrong = |why: &str| {
             Error::configuration(format!("the authority {authority:?} {why}"))
                 .with_advice(format!("write it as {PUBLIC_CLOUD}/<tenant id>"))
@@ -37,9 +41,6 @@ impl Authority {
             }
             "http" => return Err(wrong("is plain http").with_advice("secrets travel over TLS only: write https")),
             _ => return Err(wrong("is neither https nor http")),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::configuration("the authority holds a user name or password").with_advice("leave it out"));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong("has a query or fragment"));
@@ -107,6 +108,11 @@ impl Tenant {
             .with_advice(ADVICE))
     }
 
+    /// Stands for the tenant of a managed identity, which only the platform knows.
+    pub(crate) fn of_managed_identity() -> Self {
+        Self("managed_identity".to_owned())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -118,9 +124,19 @@ impl fmt::Display for Tenant {
     }
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
+/// The audience that assertions of other identity providers have in the cloud of this token endpoint.
+pub(crate) fn token_exchange(token_endpoint: &str) -> &'static str {
+    let host = Url::parse(token_endpoint).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    match host.as_str() {
+        "login.microsoftonline.us" => "api://AzureADTokenExchangeUSGov",
+        "login.partner.microsoftonline.cn" | "login.chinacloudapi.cn" => "api://AzureADTokenExchangeChina",
+        _ => "api://AzureADTokenExchange",
+    }
+}
+
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
     match host {
-        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Domain(name) => *name == "localhost",
         Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
         Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
     }
@@ -129,6 +145,18 @@ fn is_loopback(host: &Host<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_cloud_has_its_token_exchange() {
+        for (host, audience) in [
+            ("login.microsoftonline.com", "api://AzureADTokenExchange"),
+            ("login.microsoftonline.us", "api://AzureADTokenExchangeUSGov"),
+            ("login.partner.microsoftonline.cn", "api://AzureADTokenExchangeChina"),
+            ("localhost:8443", "api://AzureADTokenExchange"),
+        ] {
+            assert_eq!(token_exchange(&format!("https://{host}/contoso.com/oauth2/v2.0/token")), audience);
+        }
+    }
 
     fn endpoint(authority: &str, tenant: Option<&str>) -> String {
         let authority = Authority::parse(authority, tenant, true).unwrap();

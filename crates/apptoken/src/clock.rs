@@ -2,10 +2,12 @@
 //! move a [`ManualClock`] instead of sleeping.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::Add;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where the client takes the time from.
@@ -17,8 +19,14 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Wall-clock time, for what others read: the `nbf` and `exp` of an assertion, `expires_on`.
     fn system_time(&self) -> SystemTime;
 
-    /// Completes when `duration` has passed on this clock.
+    /// Completes when `duration` has passed on this clock: for waits between tries.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Completes when [`now`](Self::now) has reached `moment`: for bounds on what others take. Other than for a
+    /// [`sleep`](Self::sleep), a clock for tests does not move by itself for it.
+    fn until(&self, moment: Moment) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.sleep(moment.since(self.now()))
+    }
 }
 
 /// A point of a [`Clock`]'s monotonic time: milliseconds since a start that means nothing outside the clock.
@@ -73,6 +81,26 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(tokio::time::sleep(duration))
     }
+
+    /// Never, outside a tokio runtime: there, nothing is bounded but what its transport bounds.
+    fn until(&self, moment: Moment) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        match tokio::runtime::Handle::try_current() {
+            Ok(_) => self.sleep(moment.since(self.now())),
+            Err(_) => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+/// The outcome of `work`, or `None` when `limit` has passed on `clock` first. Work that is ready at once needs no timer.
+pub(crate) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let ends = clock.now() + limit;
+    let mut work = pin!(work);
+    let mut timer = None;
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => timer.get_or_insert_with(|| clock.until(ends)).as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -133,6 +161,7 @@ pub struct ManualClock {
     start: Duration,
     elapsed: AtomicU64,
     slept: AtomicU64,
+    waiting: Mutex<Vec<Waker>>,
 }
 
 impl ManualClock {
@@ -140,18 +169,25 @@ impl ManualClock {
     #[must_use]
     pub fn new(start: SystemTime) -> Self {
         let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start, elapsed: AtomicU64::new(0), slept: AtomicU64::new(0) }
+        Self { start, elapsed: AtomicU64::new(0), slept: AtomicU64::new(0), waiting: Mutex::default() }
     }
 
     /// Moves both times forward.
     pub fn advance(&self, duration: Duration) {
         self.elapsed.fetch_add(millis(duration), Ordering::SeqCst);
+        for waker in std::mem::take(&mut *self.waiting()) {
+            waker.wake();
+        }
     }
 
     /// The sum of all sleeps.
     #[must_use]
     pub fn slept(&self) -> Duration {
         Duration::from_millis(self.slept.load(Ordering::SeqCst))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,6 +211,19 @@ impl Clock for ManualClock {
         self.slept.fetch_add(millis(duration), Ordering::SeqCst);
         self.advance(duration);
         Box::pin(std::future::ready(()))
+    }
+
+    fn until(&self, moment: Moment) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(poll_fn(move |context| {
+            // under the lock, so that no advance falls between the look and the wait
+            let mut waiting = self.waiting();
+            if self.now() >= moment {
+                return Poll::Ready(());
+            }
+            waiting.retain(|waker| !waker.will_wake(context.waker()));
+            waiting.push(context.waker().clone());
+            Poll::Pending
+        }))
     }
 }
 

@@ -104,7 +104,10 @@ impl Error {
     /// What to do about it, in a sentence: for a person.
     #[must_use]
     pub fn advice(&self) -> Option<&str> {
-        self.0.advice.as_deref().or_else(|| self.denied()?.codes.iter().find_map(|&code| advice::for_code(code)))
+        self.0.advice.as_deref().or_else(|| {
+            let denied = self.denied()?;
+            Some(denied.codes.iter().find_map(|&code| advice::for_code(code)).unwrap_or(ASK_MICROSOFT))
+        })
     }
 
     /// The correlation id of the request, to be quoted to Microsoft's support and to find the sign-in in the log.
@@ -142,7 +145,8 @@ impl Error {
         self.with(|inner| inner.transient = true)
     }
 
-    /// Errors are made in one place and shared afterwards, so the copy is never taken in practice.
+    /// Errors are made in one place and shared afterwards: a copy is taken only to tell a later caller what is left of
+    /// the authority's `Retry-After`.
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         if Arc::get_mut(&mut self.0).is_none() {
             self = Self(Arc::new(self.0.copy()));
@@ -266,3 +270,6 @@ impl Denied {
         self.timestamp.as_deref()
     }
 }
+
+/// For a refusal that the table does not know.
+const ASK_MICROSOFT: &str = "look the AADSTS code up at https://login.microsoftonline.com/error, or give Microsoft's support the ids and the time";

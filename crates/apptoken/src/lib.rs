@@ -21,6 +21,15 @@
 //! # let _ = (header, again); Ok(()) }
 //! ```
 //!
+//! Other ways to an identity, each with the same tokens and the same [`Error`]:
+//! * [`ManagedIdentityClient`]: the identity that Azure gave to the machine, app or job, from whichever platform it is;
+//! * [`ConfidentialClientBuilder`]'s assertions: [Kubernetes](ConfidentialClient::workload_identity),
+//!   [GitHub Actions](ConfidentialClientBuilder::github_actions_oidc),
+//!   [Azure Pipelines](ConfidentialClientBuilder::azure_pipelines_oidc),
+//!   [a managed identity](ConfidentialClientBuilder::managed_identity_assertion),
+//!   [another app](ConfidentialClientBuilder::app_assertion);
+//! * [`EnvironmentClient`]: whichever of these the environment gives, and a report of why.
+//!
 //! What a caller is promised:
 //! * a token that is valid for at least five minutes; or, while the authority cannot give a new one, the one in hand
 //!   as long as it is valid; or an [`Error`] that says what to do;
@@ -39,15 +48,24 @@ mod cache;
 mod client;
 pub mod clock;
 mod credential;
+pub mod env_vars;
+mod environment;
 mod error;
 pub mod http;
+mod managed_identity;
 mod scope;
 mod token;
 mod token_endpoint;
 
-pub use client::{Acquire, AcquireTokenForClient, ConfidentialClient, ConfidentialClientBuilder, TokenSource};
+pub use client::{
+    Acquire, AcquireToken, AcquireTokenForClient, AnyClient, ConfidentialClient, ConfidentialClientBuilder,
+    EnvironmentClient, EnvironmentClientBuilder, EnvironmentCredential, ManagedIdentityClient,
+    ManagedIdentityClientBuilder, Selection, TokenSource,
+};
 pub use credential::{AssertionRequest, AssertionSource, Certificate};
+pub use environment::Environment;
 pub use error::{Denied, Error, ErrorKind};
+pub use managed_identity::{ManagedIdentitySource, UserAssignedId};
 pub use scope::IntoScopes;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use token::{AccessToken, AcquiredFrom, Metadata, RefreshReason};

@@ -62,6 +62,24 @@ impl<'a> IntoScopes<'a> for &'a Vec<String> {
     }
 }
 
+impl<'a> IntoScopes<'a> for Cow<'a, str> {
+    fn into_scopes(self) -> Self {
+        self
+    }
+}
+
+impl<'a, const N: usize> IntoScopes<'a> for [String; N] {
+    fn into_scopes(self) -> Cow<'a, str> {
+        Cow::Owned(self.join(" "))
+    }
+}
+
+impl<'a, const N: usize> IntoScopes<'a> for [&'a String; N] {
+    fn into_scopes(self) -> Cow<'a, str> {
+        join(&self.map(String::as_str))
+    }
+}
+
 impl<'a> IntoScopes<'a> for Vec<String> {
     fn into_scopes(self) -> Cow<'a, str> {
         Cow::Owned(self.join(" "))
@@ -88,9 +106,20 @@ pub(crate) enum ScopeRule {
     OneDefault,
     /// Another identity provider's: anything that RFC 6749 §3.3 allows.
     Any,
+    /// A managed identity's: exactly one resource, with or without `/.default` after it.
+    Resource,
 }
 
 impl ScopeRule {
+    /// What a token for `scope` is asked for and kept under: a slice of it, since a hit calls this.
+    pub(crate) fn asked_for(self, scope: &str) -> &str {
+        match self {
+            Self::OneDefault | Self::Any => scope,
+            Self::Resource if ends_in_default(scope) => &scope[..scope.len() - DEFAULT.len()],
+            Self::Resource => scope,
+        }
+    }
+
     /// Checks what has passed [`IntoScopes`]. The resource is everything before the *last* slash, so that the audience
     /// `https://database.windows.net/` is asked for as `https://database.windows.net//.default`.
     pub(crate) fn check(self, scopes: &str) -> Result<(), Error> {
@@ -121,9 +150,7 @@ impl ScopeRule {
             return Err(Error::configuration(format!("the scope {scopes:?} has a space before or after it"))
                 .with_advice(ONE_SCOPE));
         }
-        let ends = scope.len() > DEFAULT.len()
-            && scope.get(scope.len() - DEFAULT.len()..).is_some_and(|end| end.eq_ignore_ascii_case(DEFAULT));
-        if ends {
+        if self == Self::Resource || (scope.len() > DEFAULT.len() && ends_in_default(scope)) {
             return Ok(());
         }
         Err(Error::configuration(format!("the scope {scope} does not end in /.default")).with_advice(format!(
@@ -131,6 +158,11 @@ impl ScopeRule {
             probably_meant(scope)
         )))
     }
+}
+
+fn ends_in_default(scope: &str) -> bool {
+    let start = scope.len().checked_sub(DEFAULT.len());
+    start.and_then(|start| scope.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(DEFAULT))
 }
 
 /// The scope that someone who wrote `scope` most likely wants.

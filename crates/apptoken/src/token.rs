@@ -53,7 +53,7 @@ pub(crate) struct How {
 }
 
 /// A duration in four bytes, up to seven weeks: what a hit moves is kept small.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Millis(u32);
 
 impl Millis {
@@ -127,12 +127,18 @@ pub struct Metadata {
     pub token_endpoint: String,
 }
 
+impl TokenData {
+    pub(crate) fn secret(&self) -> &str {
+        // checked to be visible ASCII when the header was made
+        self.header.to_str().ok().and_then(|header| header.get(SCHEME.len()..)).unwrap_or_default()
+    }
+}
+
 impl AccessToken {
     /// The token itself. A secret.
     #[must_use]
     pub fn secret(&self) -> &str {
-        // checked to be visible ASCII when the header was made
-        self.data.header.to_str().ok().and_then(|header| header.get(SCHEME.len()..)).unwrap_or_default()
+        self.data.secret()
     }
 
     /// The value of an `Authorization` header (RFC 6750 §2.1), marked sensitive; no secret is copied.
@@ -147,13 +153,14 @@ impl AccessToken {
         SCHEME.trim_end()
     }
 
-    /// The scopes asked for, joined by a space.
+    /// The scopes asked for, joined by a space; a managed identity's token names the resource.
     #[must_use]
     pub fn scopes(&self) -> &str {
         &self.data.scopes
     }
 
-    /// The tenant that it was asked from, as it was named.
+    /// The tenant that it was asked from, as it was named; `managed_identity` for a managed identity's token, whose
+    /// tenant only the platform knows.
     #[must_use]
     pub fn tenant_id(&self) -> &str {
         &self.data.tenant

@@ -5,8 +5,8 @@ use std::future::{Future, IntoFuture};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use apptoken::ConfidentialClient;
 use apptoken::http::{Request, Response, Transport, TransportError};
+use apptoken::{ConfidentialClient, Environment, ManagedIdentityClient};
 
 struct Canned;
 
@@ -22,6 +22,25 @@ fn ready<T: IntoFuture>(call: T) -> T::Output {
         Poll::Ready(token) => token,
         Poll::Pending => unreachable!("the canned authority answers at once"),
     }
+}
+
+#[test]
+fn a_managed_identitys_hit_allocates_nothing() {
+    let client = ManagedIdentityClient::system_assigned()
+        .environment(Environment::from_iter([("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")]))
+        .transport(Canned)
+        .build()
+        .unwrap();
+    let source = client.token_source("https://vault.azure.net").unwrap();
+    ready(source.token()).unwrap();
+    let hits = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            drop(ready(client.acquire_token("https://vault.azure.net/.default")).unwrap());
+            drop(ready(client.acquire_token(["https://vault.azure.net"])).unwrap());
+            drop(ready(source.token()).unwrap());
+        }
+    });
+    assert_eq!((hits.count_total, client.cached_tokens()), (0, 1));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use apptoken::http::{Request, ReqwestTransport, Response, Transport, TransportError};
@@ -88,6 +89,23 @@ async fn every_form_of_certificate_is_accepted() {
         let client = world.bare().certificate(certificate).build().unwrap();
         client.acquire_token_for_client([TODO]).await.unwrap();
         testkit::witness(&client);
+    }
+}
+
+#[tokio::test]
+async fn certificate_files_are_read_as_their_bytes_are() {
+    let world = World::start().await;
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/keys");
+    let file = |name: &str| keys.join(name);
+    let (password, passphrase) = (SecretString::from(keys::PFX_PASSWORD), SecretString::from(keys::KEY_PASSWORD));
+    for certificate in [
+        Certificate::from_pfx_file(file("modern.pfx"), &password).unwrap(),
+        Certificate::from_pem_files(file("daemon.crt"), file("pkcs8.pem"), None).unwrap(),
+        Certificate::from_pem_files(file("daemon.crt"), file("encrypted.pem"), Some(&passphrase)).unwrap(),
+    ] {
+        assert_eq!(certificate.thumbprint(), common::certificate().thumbprint());
+        let client = world.bare().certificate(certificate).build().unwrap();
+        client.acquire_token_for_client([TODO]).await.unwrap();
     }
 }
 

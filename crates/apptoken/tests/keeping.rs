@@ -3,6 +3,9 @@
 
 mod common;
 
+use std::future::{Future, IntoFuture};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use apptoken::clock::Clock;
@@ -101,6 +104,23 @@ async fn a_refresh_goes_on_behind_the_callers_back() {
     let second = client.acquire_token_for_client([TODO]).await.unwrap();
     assert_ne!(second.secret(), first.secret());
     assert_eq!((second.metadata().source, world.requests()), (AcquiredFrom::Cache, 2));
+}
+
+#[test]
+fn without_a_runtime_a_token_that_is_due_is_handed_out_as_it_is() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = runtime.block_on(World::start());
+    world.entra.faults().token_lifetime(Some(24 * HOUR));
+    let client = world.client();
+    let first = runtime.block_on(client.acquire_token_for_client([TODO]).into_future()).unwrap();
+    world.advance(13 * HOUR);
+    let mut call = pin!(client.acquire_token_for_client([TODO]).into_future());
+    let Poll::Ready(token) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("nobody waits for a refresh")
+    };
+    let token = token.unwrap();
+    assert_eq!((token.secret(), world.requests()), (first.secret(), 1));
+    assert_eq!(token.metadata().refresh_reason, RefreshReason::NotApplicable, "nothing is fetched");
 }
 
 #[tokio::test]
@@ -235,4 +255,49 @@ async fn the_correlation_id_is_sent_and_returned() {
     let token = client.acquire_token_for_client([TODO]).correlation_id(id).await.unwrap();
     assert_eq!(token.correlation_id(), id);
     assert_eq!(world.entra.sign_ins().last().unwrap().correlation_id, id);
+}
+
+#[tokio::test]
+async fn nobody_who_has_a_valid_token_waits_for_a_slow_authority() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(HOUR));
+    let client = world.client();
+    let first = client.acquire_token_for_client([TODO]).await.unwrap();
+    world.entra.faults().next_token_requests(1, Fault::Hang);
+    world.advance(minutes(56));
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.acquire_token_for_client([TODO]).await }
+    });
+    world.until_requests(2).await;
+    assert!(!waiting.is_finished(), "a few seconds are worth waiting for a new one");
+    world.advance(Duration::from_secs(6));
+    let token = waiting.await.unwrap().unwrap();
+    assert_eq!((token.secret(), token.metadata().stale), (first.secret(), true));
+    for _ in 0..100 {
+        let token = client.acquire_token_for_client([TODO]).await.unwrap();
+        assert_eq!((token.secret(), token.metadata().stale), (first.secret(), true));
+    }
+    assert_eq!(world.requests(), 2, "the request goes on behind");
+}
+
+#[tokio::test]
+async fn an_acquisition_has_an_end() {
+    let world = World::start().await;
+    let never = world.bare().client_assertion(|_| std::future::pending::<Result<String, std::io::Error>>());
+    let client = never.timeout(minutes(1)).build().unwrap();
+    for _ in 0..2 {
+        let waiting = tokio::spawn({
+            let client = client.clone();
+            async move { client.acquire_token_for_client([TODO]).await }
+        });
+        tokio::task::yield_now().await;
+        world.clock.advance(Duration::from_secs(59));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        world.clock.advance(Duration::from_secs(1));
+        let error = waiting.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Transport, true));
+        assert!(error.to_string().contains("no token within 60s"), "{error}");
+    }
 }

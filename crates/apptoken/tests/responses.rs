@@ -50,6 +50,8 @@ async fn read(answer: Result<Response, TransportErrorKind>) -> (Result<AccessTok
     let outcome = client.acquire_token_for_client(SCOPE).await;
     if let Err(error) = &outcome {
         testkit::witness_error(error);
+        // the authority's own words may have no advice in the table
+        assert!(error.advice().is_some() || error.kind() == ErrorKind::Denied, "no next step: {error}");
         clock.advance(Duration::from_secs(3601));
         assert_eq!(client.acquire_token_for_client(SCOPE).await.unwrap().secret(), "good", "after {error}");
     }
@@ -173,12 +175,33 @@ async fn retry_after_is_seconds_or_a_date_and_bounded() {
 }
 
 #[tokio::test]
+async fn an_ill_authority_is_asked_again_unless_it_wants_to_be_left_alone() {
+    for (headers, retried) in [
+        (&[][..], true),
+        (&[("retry-after", "0")], true),
+        (&[("retry-after", "soon")], true),
+        (&[("retry-after", "1")], false),
+    ] {
+        let transport = Scripted::default();
+        transport.0.lock().unwrap().push_back(Ok(response(503, headers, "")));
+        let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
+            .tenant("contoso.com")
+            .client_secret(format!("{}-secret", testkit::CANARY))
+            .transport(transport)
+            .clock(Arc::new(ManualClock::default()))
+            .build()
+            .unwrap();
+        assert_eq!(client.acquire_token_for_client(SCOPE).await.is_ok(), retried, "{headers:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_gets_no_answer_says_where_it_got_stuck() {
     use TransportErrorKind::{Body, Connect, Setup, Timeout, Tls, TooLarge};
     for (kind, transient, part, advice) in [
         (Connect, true, "no connection", "HTTPS_PROXY"),
         (Timeout, true, "no answer in time", "try again later"),
-        (Body, true, "the answer broke off", ""),
+        (Body, true, "the answer broke off", "cut connections"),
         (Tls, false, "certificate is not trusted", "add_root_certificate_pem"),
         (Setup, false, "could not be set up", "ca-certificates"),
         (TooLarge, false, "too long", "something else than a token endpoint"),

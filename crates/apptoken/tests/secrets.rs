@@ -15,6 +15,7 @@ impl Transport for Parrot {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let form = url::form_urlencoded::parse(request.body()).into_owned();
         let said = form.map(|(_, value)| value).collect::<Vec<_>>().join(" ");
+        let said = format!("{said} {}", String::from_utf8_lossy(request.body()));
         let body = serde_json::json!({
             "error": "invalid_client", "error_description": format!("AADSTS7000215: {said}"), "suberror": said, "claims": said,
         });

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::future::IntoFuture;
+use std::pin::pin;
 use std::time::Duration;
 
 use apptoken::{AccessToken, ConfidentialClient, Error};
@@ -68,6 +70,21 @@ async fn a_caller_that_leaves_cancels_nobody_else() {
         call.await.unwrap().unwrap();
     }
     assert_eq!(world.requests(), 1);
+}
+
+/// A `select!` that moves on with the call still in its hands, or a buffered stream: it does not poll the request that it
+/// began, and wants the same token.
+#[tokio::test]
+async fn a_caller_that_is_held_up_holds_nobody_up() {
+    let world = World::start().await;
+    world.entra.faults().latency(Duration::from_millis(100));
+    let client = world.client();
+    let mut first = pin!(client.acquire_token_for_client([TODO]).into_future());
+    let brief = tokio::time::timeout(Duration::from_millis(20), first.as_mut()).await;
+    assert!(brief.is_err(), "the request is under way");
+    let second = client.acquire_token_for_client([TODO]).into_future();
+    let second = tokio::time::timeout(Duration::from_secs(10), second).await.expect("waits for ever").unwrap();
+    assert_eq!((first.await.unwrap().secret(), world.requests()), (second.secret(), 1));
 }
 
 #[tokio::test]

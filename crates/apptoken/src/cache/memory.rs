@@ -73,7 +73,13 @@ impl Memory {
             return;
         }
         let (_, &mut oldest, _) = ages.select_nth_unstable(some);
-        slots.retain(|_, slot| !idle(slot) || slot.filled_at().is_some_and(|filled| oldest < filled));
+        // counted, because many may have been filled at the same tick of the clock
+        let mut left = some + 1;
+        slots.retain(|_, slot| {
+            let stays = left == 0 || !idle(slot) || slot.filled_at().is_some_and(|filled| oldest < filled);
+            left -= usize::from(!stays);
+            stays
+        });
     }
 }
 
@@ -118,6 +124,7 @@ impl Equivalent<Key> for KeyRef<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::slot::tests::{at, token};
     use super::*;
 
     fn key(scope: &str) -> KeyRef<'_> {
@@ -149,5 +156,23 @@ mod tests {
             assert!(memory.len() <= 32, "{}", memory.len());
         }
         assert!(Arc::ptr_eq(&held, &memory.slot(key("held"), now)));
+    }
+
+    #[test]
+    fn a_sixteenth_makes_room_the_oldest_first() {
+        let fill = |filled_at: fn(u64) -> u64| {
+            let memory = Memory::new(32);
+            for i in 0..32 {
+                let now = at(filled_at(i));
+                memory.slot(key(&format!("scope {i}")), now).store(token(1000, 2000, 3000), now);
+            }
+            memory.slot(key("one more"), at(100));
+            (0..32).map(|i| memory.get(key(&format!("scope {i}"))).is_some()).collect::<Vec<_>>()
+        };
+        let kept = fill(|i| i);
+        assert_eq!(kept.iter().position(|&kept| kept), Some(3));
+        assert!(kept[3..].iter().all(|&kept| kept));
+        // filled at the same tick of the clock: not all of them at once
+        assert_eq!(fill(|_| 0).iter().filter(|&&kept| kept).count(), 29);
     }
 }

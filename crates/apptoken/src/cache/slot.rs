@@ -9,7 +9,7 @@ use super::{Flight, Join};
 use crate::Error;
 use crate::clock::Moment;
 use crate::http::random_below;
-use crate::token::{AccessToken, TokenData};
+use crate::token::{AccessToken, Timetable, TokenData};
 
 /// All that is known about one key: its token, the requests in flight for it, and what the authority last said about
 /// waiting.
@@ -74,20 +74,25 @@ impl Slot {
     }
 
     /// Joins the request in flight for the same claims, or becomes the one that `request` makes. An authority that asked
-    /// to wait gets no request: its error comes back.
+    /// to wait gets no request: its error comes back. `None` for a caller that a hit would serve (`may_hit`) and a token
+    /// that has come since it looked.
     pub(crate) fn join_or_ask(
         &self,
         now: Moment,
         claims: Option<&str>,
+        may_hit: bool,
         request: impl FnOnce() -> Arc<Flight<Outcome>>,
-    ) -> Result<Join<Outcome>, Error> {
+    ) -> Result<Option<Join<Outcome>>, Error> {
         let mut state = self.lock();
-        // Race: between the caller's look at the slot and here a request may have ended. Joining it would give an old
-        // outcome, so only those under way count.
+        // Race: between the caller's look at the slot and here a request may have ended. If it brought a token, there is
+        // no need for another; if not, joining it would give an old outcome, so only those under way count.
+        if may_hit && self.fresh(now).is_some() {
+            return Ok(None);
+        }
         state.flights.retain(|(_, flight)| flight.upgrade().is_some_and(|flight| flight.is_under_way()));
         let same = state.flights.iter().find(|(other, _)| other.as_deref() == claims);
         if let Some(flight) = same.and_then(|(_, flight)| flight.upgrade()) {
-            return Ok(flight.join());
+            return Ok(Some(flight.join()));
         }
         match &state.wait {
             Some((until, error)) if now < *until => {
@@ -97,12 +102,16 @@ impl Slot {
         }
         let flight = request();
         state.flights.push((claims.map(Into::into), Arc::downgrade(&flight)));
-        Ok(flight.join())
+        Ok(Some(flight.join()))
     }
 
-    /// While a refresh is under way behind their backs, callers go on hitting.
-    pub(crate) fn refreshing(&self, token: &TokenData, now: Moment) {
-        self.keep_until(token, now + REFRESH_PATIENCE);
+    /// While a refresh of `token` is under way behind their backs, callers go on hitting.
+    pub(crate) fn refreshing(&self, token: &Arc<TokenData>, now: Moment) {
+        let _state = self.lock();
+        // Race: its successor may have come since the caller looked, and has a timetable of its own.
+        if self.token.load().as_ref().is_some_and(|held| Arc::ptr_eq(held, token)) {
+            self.keep_until(token, now, REFRESH_PATIENCE);
+        }
     }
 
     /// A token has arrived.
@@ -128,11 +137,12 @@ impl Slot {
             return;
         };
         let pause = error.retry_after().unwrap_or_else(|| PAUSE + random_below(PAUSE));
-        if now < token.timetable.margin_at {
-            self.keep_until(token, now + pause);
-        } else {
-            self.fresh_until.store((now + pause).min(token.timetable.expires_at).as_millis(), Ordering::Release);
-        }
+        self.keep_until(token, now, pause);
+    }
+
+    /// The token, whatever its age.
+    pub(crate) fn held(&self) -> Option<Arc<TokenData>> {
+        self.token.load_full()
     }
 
     pub(crate) fn expires_at(&self) -> Option<Moment> {
@@ -143,8 +153,11 @@ impl Slot {
         self.lock().filled_at
     }
 
-    fn keep_until(&self, token: &TokenData, until: Moment) {
-        self.fresh_until.store(until.min(token.timetable.margin_at).as_millis(), Ordering::Release);
+    /// Hands `token` out for a while longer: until its last minutes, or, when it is in them, until its end.
+    fn keep_until(&self, token: &TokenData, now: Moment, longer: Duration) {
+        let Timetable { margin_at, expires_at, .. } = token.timetable;
+        let bound = if now < margin_at { margin_at } else { expires_at };
+        self.fresh_until.store((now + longer).min(bound).as_millis(), Ordering::Release);
     }
 
     /// The state is whole after a panic: no code of others runs under the lock.
@@ -163,3 +176,54 @@ impl fmt::Debug for Slot {
 const PAUSE: Duration = Duration::from_secs(15);
 /// A refresh that has not ended by then (its runtime may be gone) is begun anew.
 const REFRESH_PATIENCE: Duration = Duration::from_secs(90);
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::SystemTime;
+
+    use http::HeaderValue;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::token::Timetable;
+
+    pub(in crate::cache) fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1000)
+    }
+
+    pub(in crate::cache) fn token(refresh_at: u64, margin_at: u64, expires_at: u64) -> Arc<TokenData> {
+        Arc::new(TokenData {
+            header: HeaderValue::from_static("Bearer t"),
+            scopes: "".into(),
+            tenant: "".into(),
+            token_endpoint: "".into(),
+            correlation_id: Uuid::nil(),
+            expires_on: SystemTime::UNIX_EPOCH,
+            refresh_on: None,
+            timetable: Timetable { refresh_at: at(refresh_at), margin_at: at(margin_at), expires_at: at(expires_at) },
+        })
+    }
+
+    #[test]
+    fn a_caller_that_looked_before_the_token_came_does_not_ask_again() {
+        let slot = Slot::default();
+        assert!(matches!(slot.standing(at(1)), Standing::Empty { expired: false }));
+        slot.store(token(50, 55, 60), at(1));
+        let never = || unreachable!("the token is there");
+        assert!(matches!(slot.join_or_ask(at(1), None, true, never), Ok(None)));
+        let request = || Flight::new(std::future::pending());
+        assert!(matches!(slot.join_or_ask(at(1), None, false, request), Ok(Some(_))), "a forced one asks");
+    }
+
+    #[test]
+    fn a_late_note_of_a_refresh_does_not_prolong_its_successor() {
+        let slot = Slot::default();
+        let (long, short) = (token(50, 1000, 1300), token(60, 65, 70));
+        slot.store(long.clone(), at(0));
+        assert!(matches!(slot.standing(at(50)), Standing::Due(_)));
+        slot.store(short, at(50));
+        slot.refreshing(&long, at(50));
+        assert!(slot.fresh(at(59)).is_some());
+        assert!(slot.fresh(at(71)).is_none(), "it has expired");
+    }
+}

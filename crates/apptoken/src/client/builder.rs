@@ -1,17 +1,21 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ConfidentialClient, Inner};
+use super::assertions::{AppAssertion, ManagedIdentityAssertion};
+use super::{App, ConfidentialClient, Inner, Issuer, ManagedIdentityClient};
 use crate::Error;
+use crate::acquire;
 use crate::authority::{Authority, PUBLIC_CLOUD};
 use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
 use crate::credential::{
-    AssertionSource, Certificate, CertificateCredential, Credential, DynAssertionSource, TokenFile,
+    AssertionSource, Certificate, CertificateCredential, Credential, DynAssertionSource, PipelineOidc, TokenFile,
 };
+use crate::environment::Environment;
 use crate::http::{DynTransport, RetryPolicy, Transport};
 use crate::scope::ScopeRule;
 
@@ -25,10 +29,12 @@ pub struct ConfidentialClientBuilder {
     send_x5c: bool,
     scope_rule: ScopeRule,
     allow_http_loopback: bool,
+    environment: Environment,
     max_entries: usize,
     roots: Vec<Vec<u8>>,
     transport: Option<Box<dyn DynTransport>>,
     retry: RetryPolicy,
+    timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -36,6 +42,9 @@ enum Given {
     Secret(SecretString),
     Certificate(Certificate),
     Assertion(Box<dyn DynAssertionSource>),
+    GitHubActions,
+    /// By the service connection's id.
+    AzurePipelines(String),
 }
 
 impl ConfidentialClientBuilder {
@@ -48,10 +57,12 @@ impl ConfidentialClientBuilder {
             send_x5c: false,
             scope_rule: ScopeRule::OneDefault,
             allow_http_loopback: false,
+            environment: Environment::process(),
             max_entries: 1_000_000,
             roots: Vec::new(),
             transport: None,
             retry: RetryPolicy::default(),
+            timeout: acquire::TIMEOUT,
             clock: Arc::new(SystemClock),
         }
     }
@@ -103,6 +114,41 @@ impl ConfidentialClientBuilder {
         self.client_assertion(TokenFile(path.into()))
     }
 
+    /// Proves the app by the identity of the GitHub Actions job that the program runs in, which needs the permission
+    /// `id-token: write`. The app's registration trusts the repository by a federated credential. The job's token is
+    /// asked for with each token request, over this client's transport.
+    pub fn github_actions_oidc(mut self) -> Self {
+        self.credentials.push(Given::GitHubActions);
+        self
+    }
+
+    /// Proves the app by a service connection (by its id) of the Azure Pipelines job that the program runs in, which
+    /// maps `$(System.AccessToken)` to the variable
+    /// [`SYSTEM_ACCESSTOKEN`](crate::env_vars::SYSTEM_ACCESSTOKEN). The connection's token is asked for with each token
+    /// request, over this client's transport.
+    pub fn azure_pipelines_oidc(mut self, service_connection_id: impl Into<String>) -> Self {
+        self.credentials.push(Given::AzurePipelines(service_connection_id.into()));
+        self
+    }
+
+    /// Proves the app by a managed identity that its registration trusts (a federated credential): no secret anywhere,
+    /// and tokens of other tenants too.
+    pub fn managed_identity_assertion(self, identity: ManagedIdentityClient) -> Self {
+        self.client_assertion(ManagedIdentityAssertion(identity))
+    }
+
+    /// Proves the app by a token that another app gets for `scope`, which is most often
+    /// `api://AzureADTokenExchange/.default`: the first of two legs.
+    pub fn app_assertion(self, app: ConfidentialClient, scope: impl Into<String>) -> Self {
+        self.client_assertion(AppAssertion { app, scope: scope.into() })
+    }
+
+    /// Where the variables of the pipeline that the program runs in are looked up. Default: the process's.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
     /// Sends the certificate's chain with each assertion (`x5c`), for apps that are registered by subject name and
     /// issuer. Default: no.
     pub fn send_x5c(mut self, send: bool) -> Self {
@@ -147,6 +193,13 @@ impl ConfidentialClientBuilder {
         self
     }
 
+    /// For one acquisition in all: assertion callback, tries and the waits between them. Default: 2 minutes. What a
+    /// single request may take is the transport's to bound.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Takes the time from `clock`. Default: the machine's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -164,7 +217,25 @@ impl ConfidentialClientBuilder {
                 .with_advice("give the Application (client) ID of the app registration"));
         }
         let authority = Authority::parse(&self.authority, self.tenant.as_deref(), self.allow_http_loopback)?;
-        let credential = the_one(self.credentials, self.send_x5c, &*self.clock)?;
+        let credential = match only(self.credentials)? {
+            Given::GitHubActions => {
+                Credential::Pipeline(PipelineOidc::github_actions(&self.environment, self.allow_http_loopback)?)
+            }
+            Given::AzurePipelines(id) => {
+                Credential::Pipeline(PipelineOidc::azure_pipelines(&self.environment, &id, self.allow_http_loopback)?)
+            }
+            Given::Assertion(source) => Credential::Assertion(source),
+            Given::Certificate(certificate) => {
+                certificate.check_validity(self.clock.system_time())?;
+                Credential::Certificate(CertificateCredential::new(certificate, self.send_x5c))
+            }
+            Given::Secret(secret) if secret.expose_secret().trim().is_empty() => {
+                return Err(Error::credential("the client secret is empty").with_advice(
+                    "check where it comes from: an environment variable that is not set, a file without content",
+                ));
+            }
+            Given::Secret(secret) => Credential::Secret(secret),
+        };
         let transport = match self.transport {
             Some(_) if !self.roots.is_empty() => {
                 return Err(Error::configuration(
@@ -175,38 +246,27 @@ impl ConfidentialClientBuilder {
             Some(transport) => transport,
             None => default_transport(&self.roots)?,
         };
+        let home = authority.tenant().clone();
+        let app = Arc::new(App { client_id: self.client_id, authority, credential, transport, retry: self.retry });
         let inner = Inner {
-            client_id: self.client_id,
-            authority,
-            credential,
+            issuer: Issuer::Authority(app.clone()),
+            home,
             scope_rule: self.scope_rule,
             memory: Memory::new(self.max_entries),
-            transport,
-            retry: self.retry,
+            timeout: self.timeout,
             clock: self.clock,
         };
-        Ok(ConfidentialClient { inner: Arc::new(inner) })
+        Ok(ConfidentialClient { inner: Arc::new(inner), app })
     }
 }
 
-fn the_one(mut given: Vec<Given>, send_x5c: bool, clock: &dyn Clock) -> Result<Credential, Error> {
-    const ADVICE: &str = "give one of client_secret, certificate, client_assertion and federated_token_file";
-    let only = match (given.pop(), given.is_empty()) {
-        (Some(only), true) => only,
-        (Some(_), false) => return Err(Error::credential("more than one credential was given").with_advice(ADVICE)),
-        (None, _) => return Err(Error::credential("no credential was given").with_advice(ADVICE)),
-    };
-    match only {
-        Given::Secret(secret) if secret.expose_secret().trim().is_empty() => Err(Error::credential(
-            "the client secret is empty",
-        )
-        .with_advice("check where it comes from: an environment variable that is not set, a file without content")),
-        Given::Secret(secret) => Ok(Credential::Secret(secret)),
-        Given::Certificate(certificate) => {
-            certificate.check_validity(clock.system_time())?;
-            Ok(Credential::Certificate(CertificateCredential::new(certificate, send_x5c)))
-        }
-        Given::Assertion(source) => Ok(Credential::Assertion(source)),
+fn only(mut given: Vec<Given>) -> Result<Given, Error> {
+    const ADVICE: &str = "give one of client_secret, certificate, client_assertion, federated_token_file, \
+         github_actions_oidc, azure_pipelines_oidc, managed_identity_assertion and app_assertion";
+    match (given.pop(), given.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(_), false) => Err(Error::credential("more than one credential was given").with_advice(ADVICE)),
+        (None, _) => Err(Error::credential("no credential was given").with_advice(ADVICE)),
     }
 }
 

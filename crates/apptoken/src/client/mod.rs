@@ -1,22 +1,33 @@
 //! What a program holds: [`ConfidentialClient`], and [`TokenSource`] for one scope.
 
+mod acquire_token;
+mod assertions;
 mod builder;
+mod environment_client;
+mod managed_identity;
 mod request;
+mod selection;
 mod source;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+pub use acquire_token::AcquireToken;
 pub use builder::ConfidentialClientBuilder;
+pub use environment_client::{AnyClient, EnvironmentClient, EnvironmentClientBuilder};
+pub use managed_identity::{ManagedIdentityClient, ManagedIdentityClientBuilder};
 pub use request::{Acquire, AcquireTokenForClient};
+pub use selection::{EnvironmentCredential, Selection};
 pub use source::TokenSource;
 
 use crate::Error;
-use crate::authority::Authority;
+use crate::authority::{Authority, Tenant};
 use crate::cache::Memory;
 use crate::clock::Clock;
 use crate::credential::Credential;
 use crate::http::{DynTransport, RetryPolicy};
+use crate::managed_identity::ManagedIdentity;
 use crate::scope::{IntoScopes, ScopeRule};
 
 /// An app that signs in as itself, and the tokens that it holds. Cloning it counts a reference; make one and keep it.
@@ -34,18 +45,37 @@ use crate::scope::{IntoScopes, ScopeRule};
 /// ```
 #[derive(Clone)]
 pub struct ConfidentialClient {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
+    app: Arc<App>,
 }
 
+/// The tokens of one client, and who issues them.
 pub(crate) struct Inner {
+    pub(crate) issuer: Issuer,
+    /// The tenant of requests that name none.
+    pub(crate) home: Tenant,
+    pub(crate) scope_rule: ScopeRule,
+    pub(crate) memory: Memory,
+    /// For one acquisition, whatever it waits for.
+    pub(crate) timeout: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Who is asked when there is no token.
+pub(crate) enum Issuer {
+    /// A token endpoint, by an app that proves itself.
+    Authority(Arc<App>),
+    /// The platform that the program runs on.
+    ManagedIdentity(Box<ManagedIdentity>),
+}
+
+/// An app, and where and how it asks.
+pub(crate) struct App {
     pub(crate) client_id: String,
     pub(crate) authority: Authority,
     pub(crate) credential: Credential,
-    pub(crate) scope_rule: ScopeRule,
-    pub(crate) memory: Memory,
     pub(crate) transport: Box<dyn DynTransport>,
     pub(crate) retry: RetryPolicy,
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl ConfidentialClient {
@@ -64,7 +94,7 @@ impl ConfidentialClient {
     /// # Errors
     /// [`Error`]: a wrong scope or tenant is refused before anything is sent.
     pub fn acquire_token_for_client<'a>(&'a self, scopes: impl IntoScopes<'a>) -> AcquireTokenForClient<'a> {
-        AcquireTokenForClient::new(self, scopes.into_scopes())
+        AcquireTokenForClient::new(&self.inner, scopes.into_scopes())
     }
 
     /// A handle for one scope in the client's own tenant, for whoever asks often: it skips even the lookup.
@@ -72,19 +102,19 @@ impl ConfidentialClient {
     /// # Errors
     /// A wrong scope.
     pub fn token_source<'a>(&self, scope: impl IntoScopes<'a>) -> Result<TokenSource, Error> {
-        TokenSource::new(self, &scope.into_scopes())
+        TokenSource::new(&self.inner, &scope.into_scopes())
     }
 
     /// The Application (client) ID.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.inner.client_id
+        &self.app.client_id
     }
 
     /// The tenant of requests that name none.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        self.inner.authority.tenant().as_str()
+        self.inner.home.as_str()
     }
 
     /// How many tokens are kept, expired ones included.
@@ -97,11 +127,20 @@ impl ConfidentialClient {
 impl fmt::Debug for ConfidentialClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfidentialClient")
-            .field("client_id", &self.inner.client_id)
-            .field("authority", &self.inner.authority.origin())
+            .field("client_id", &self.app.client_id)
+            .field("authority", &self.app.authority.origin())
             .field("tenant", &self.tenant())
-            .field("credential", &self.inner.credential)
+            .field("credential", &self.app.credential)
             .field("cached_tokens", &self.cached_tokens())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.issuer {
+            Issuer::Authority(app) => write!(f, "app {} in {} at {}", app.client_id, self.home, app.authority.origin()),
+            Issuer::ManagedIdentity(identity) => identity.fmt(f),
+        }
     }
 }

@@ -2,18 +2,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use uuid::Uuid;
 
-use super::ConfidentialClient;
+use super::Inner;
 use crate::acquire::{self, Call};
 use crate::{AccessToken, Error};
 
 /// One call for a token, with what is unusual about it; `.await` runs it.
 #[must_use = "awaiting it runs it"]
 pub struct AcquireTokenForClient<'a> {
-    client: &'a ConfidentialClient,
+    client: &'a Arc<Inner>,
     scope: Cow<'a, str>,
     tenant: Option<&'a str>,
     claims: Option<&'a str>,
@@ -22,7 +23,7 @@ pub struct AcquireTokenForClient<'a> {
 }
 
 impl<'a> AcquireTokenForClient<'a> {
-    pub(super) fn new(client: &'a ConfidentialClient, scope: Cow<'a, str>) -> Self {
+    pub(super) fn new(client: &'a Arc<Inner>, scope: Cow<'a, str>) -> Self {
         Self { client, scope, tenant: None, claims: None, force_refresh: false, correlation_id: None }
     }
 
@@ -69,9 +70,9 @@ impl<'a> IntoFuture for AcquireTokenForClient<'a> {
 
     #[inline]
     fn into_future(self) -> Acquire<'a> {
-        Acquire(match acquire::hit(&self.client.inner, &self.call()) {
+        Acquire(match acquire::hit(self.client, &self.call()) {
             Some(token) => State::Hit(Some(token)),
-            None => State::Miss(Box::pin(async move { acquire::miss(&self.client.inner, self.call()).await })),
+            None => State::Miss(Box::pin(async move { acquire::miss(self.client, self.call()).await })),
         })
     }
 }
@@ -88,7 +89,8 @@ impl fmt::Debug for AcquireTokenForClient<'_> {
     }
 }
 
-/// The future of a token. A hit is ready at once and allocates nothing.
+/// The future of a token. A hit is decided when the future is made, is ready at once and allocates nothing: await it
+/// soon, as `.await` on the call does.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a>(State<'a>);
 

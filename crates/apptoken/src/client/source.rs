@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Acquire, ConfidentialClient};
+use super::{Acquire, Inner};
 use crate::Error;
 use crate::acquire::{self, Call};
 use crate::authority::Tenant;
@@ -17,28 +17,27 @@ use crate::cache::Slot;
 /// ```
 #[derive(Clone)]
 pub struct TokenSource {
-    client: ConfidentialClient,
+    client: Arc<Inner>,
     slot: Arc<Slot>,
     tenant: Tenant,
     scope: Arc<str>,
 }
 
 impl TokenSource {
-    pub(super) fn new(client: &ConfidentialClient, scope: &str) -> Result<Self, Error> {
-        let inner = &client.inner;
-        let call = plain(scope);
+    pub(super) fn new(inner: &Arc<Inner>, scope: &str) -> Result<Self, Error> {
+        let call = plain(inner.scope_rule.asked_for(scope));
         let tenant = acquire::check(inner, &call)?;
         let slot = inner.memory.slot(call.key(inner), inner.clock.now());
-        Ok(Self { client: client.clone(), slot, tenant, scope: scope.into() })
+        Ok(Self { client: inner.clone(), slot, tenant, scope: call.scope.into() })
     }
 
-    /// The token, as [`acquire_token_for_client`](ConfidentialClient::acquire_token_for_client) gives it.
+    /// The token, as [`acquire_token_for_client`](crate::ConfidentialClient::acquire_token_for_client) gives it.
     ///
     /// # Errors
     /// [`Error`].
     #[inline]
     pub fn token(&self) -> Acquire<'_> {
-        let inner = &self.client.inner;
+        let inner = &self.client;
         let now = inner.clock.now();
         match self.slot.fresh(now) {
             Some(data) => Acquire::hit(acquire::served(data, now)),
@@ -46,7 +45,7 @@ impl TokenSource {
         }
     }
 
-    /// The scope.
+    /// The scope; for a managed identity the resource.
     #[must_use]
     pub fn scope(&self) -> &str {
         &self.scope

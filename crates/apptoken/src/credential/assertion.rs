@@ -31,7 +31,7 @@ pub trait AssertionSource: Send + Sync + 'static {
     /// The assertion, a compact JWT.
     ///
     /// # Errors
-    /// Whatever keeps it from being made; the caller of the token gets it as an error's source.
+    /// Whatever keeps it from being made; the caller of the token gets it as an error's source, and an [`Error`] as it is.
     fn assertion(
         &self,
         request: AssertionRequest,
@@ -79,10 +79,11 @@ pub(super) async fn from_source(
         claims: occasion.claims.map(str::to_owned),
         correlation_id: occasion.correlation_id,
     };
-    let assertion = source
-        .assertion(request)
-        .await
-        .map_err(|cause| Error::credential("the client assertion callback failed").with_source(cause))?;
+    // an error of this library (another client's) says by itself what is to be done and whether it passes
+    let assertion = source.assertion(request).await.map_err(|cause| match cause.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(cause) => Error::credential("the client assertion callback failed").with_source(cause),
+    })?;
     if assertion.expose_secret().trim().is_empty() {
         return Err(Error::credential("the client assertion callback gave an empty assertion")
             .with_advice("check that the token file or identity provider that it reads has one"));

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -228,11 +229,14 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let unreadable = |cause: std::io::Error| {
         Error::credential(format!("the certificate file {} cannot be read", path.display())).with_source(cause)
     };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > LARGEST_FILE {
+    // sized so that it does not grow and leave copies of the key behind
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST_FILE + 1));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > LARGEST_FILE {
         return Err(Error::credential(format!("the file {} is too large for a certificate", path.display())));
     }
-    std::fs::read(path).map(Zeroizing::new).map_err(unreadable)
+    Ok(bytes)
 }
 
 fn unusable(what: &str, error: &KeyError) -> Error {
@@ -251,4 +255,5 @@ const BACK_DATED: i64 = 300;
 const REUSE: Duration = Duration::from_secs(480);
 /// Assertions kept at a time; a client for more tenants signs anew for the rest.
 const MOST_KEPT: usize = 1024;
-const LARGEST_FILE: u64 = 1024 * 1024;
+/// Bytes.
+const LARGEST_FILE: usize = 256 * 1024;

@@ -3,6 +3,7 @@
 
 mod assertion;
 mod certificate;
+mod pipeline_oidc;
 mod token_file;
 
 use std::fmt;
@@ -14,16 +15,20 @@ pub(crate) use assertion::DynAssertionSource;
 pub use assertion::{AssertionRequest, AssertionSource};
 pub use certificate::Certificate;
 pub(crate) use certificate::CertificateCredential;
+pub(crate) use pipeline_oidc::PipelineOidc;
 pub(crate) use token_file::TokenFile;
 
 use crate::Error;
 use crate::clock::Clock;
+use crate::http::{DynTransport, RetryPolicy};
 
 /// The one credential of a client.
 pub(crate) enum Credential {
     Secret(SecretString),
     Certificate(CertificateCredential),
     Assertion(Box<dyn DynAssertionSource>),
+    /// The identity provider of the pipeline that the program runs in.
+    Pipeline(PipelineOidc),
 }
 
 /// What a token request says to prove who sends it.
@@ -61,12 +66,21 @@ pub(crate) struct Occasion<'a> {
     pub(crate) correlation_id: Uuid,
 }
 
+/// What a proof is made with.
+#[derive(Clone, Copy)]
+pub(crate) struct Means<'a> {
+    pub(crate) transport: &'a dyn DynTransport,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) retry: &'a RetryPolicy,
+}
+
 impl Credential {
-    pub(crate) async fn prove(&self, occasion: &Occasion<'_>, clock: &dyn Clock) -> Result<Proof, Error> {
+    pub(crate) async fn prove(&self, occasion: &Occasion<'_>, means: Means<'_>) -> Result<Proof, Error> {
         match self {
             Self::Secret(secret) => Ok(Proof::Secret(secret.clone())),
-            Self::Certificate(certificate) => certificate.assertion(occasion, clock).map(Proof::Assertion),
+            Self::Certificate(certificate) => certificate.assertion(occasion, means.clock).map(Proof::Assertion),
             Self::Assertion(source) => assertion::from_source(&**source, occasion).await.map(Proof::Assertion),
+            Self::Pipeline(pipeline) => pipeline.assertion(occasion, means).await.map(Proof::Assertion),
         }
     }
 
@@ -84,6 +98,7 @@ impl fmt::Debug for Credential {
             Self::Secret(_) => f.write_str("Secret([redacted])"),
             Self::Certificate(certificate) => certificate.fmt(f),
             Self::Assertion(_) => f.write_str("Assertion(callback)"),
+            Self::Pipeline(pipeline) => pipeline.fmt(f),
         }
     }
 }

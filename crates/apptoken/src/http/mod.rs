@@ -1,5 +1,6 @@
 //! How requests travel: the [`Transport`] trait, its implementation on reqwest, and retries.
 
+mod pin;
 mod retry;
 #[cfg(feature = "reqwest")]
 mod transport_reqwest;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
-pub(crate) use retry::{random_below, send_with_retry};
+pub(crate) use retry::{random_below, retry_after, send_with_retry};
 #[cfg(feature = "reqwest")]
 pub use transport_reqwest::{ReqwestTransport, ReqwestTransportBuilder};
 

@@ -1,16 +1,16 @@
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use ::http::StatusCode;
-use ::http::header::RETRY_AFTER;
+use ::http::header::{DATE, RETRY_AFTER};
+use ::http::{HeaderMap, StatusCode};
 
 use super::{DynTransport, Request, Response, TransportError, TransportErrorKind};
 use crate::clock::Clock;
 
 /// How often and how patiently a token request is sent again.
 ///
-/// Retried are time-outs, failed and broken connections, 408 and 5xx. What carries a `Retry-After` is not: the wait that it asks for
-/// is remembered with the token's slot instead of being slept through by a caller.
+/// Retried are time-outs, failed and broken connections, 408 and 5xx. What carries a `Retry-After` is not, unless it asks
+/// for no wait at all: the wait is remembered with the token's slot instead of being slept through by a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Further tries after the first. Default: 1. Zero switches retries off.
@@ -76,7 +76,7 @@ fn worth_retrying(outcome: &Result<Response, TransportError>) -> bool {
         Ok(response) => {
             let status = response.status();
             (status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT)
-                && !response.headers().contains_key(RETRY_AFTER)
+                && retry_after(response.headers()).is_none()
         }
         Err(error) => {
             matches!(error.kind(), TransportErrorKind::Body | TransportErrorKind::Connect | TransportErrorKind::Timeout)
@@ -90,3 +90,21 @@ pub(crate) fn random_below(bound: Duration) -> Duration {
     let fraction = RandomState::new().hash_one(0) as f64 / u64::MAX as f64;
     bound.mul_f64(fraction)
 }
+
+/// `Retry-After` as seconds or as an HTTP date (RFC 9110 §10.2.3), at most an hour. A date is measured by the answer's
+/// own `Date`, so that this machine's clock does not matter.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let date = |name| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok();
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let wait = match text.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let (then, now): (SystemTime, SystemTime) = (date(RETRY_AFTER)?, date(DATE)?);
+            then.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_WAIT)).filter(|wait| !wait.is_zero())
+}
+
+/// MSAL's bound too.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);

@@ -6,16 +6,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
+use super::pin::{self, ThumbprintPin};
 use super::{Request, Response, Transport, TransportError, TransportErrorKind};
 use crate::Error;
 
-/// The default [`Transport`]: reqwest on rustls, with the machine's trusted roots. Redirects are not followed.
+/// The default [`Transport`]: reqwest on rustls, with the machine's trusted roots. Redirects are not followed, and plain
+/// HTTP goes past every proxy.
 ///
 /// The HTTP client behind it is made with the first request, because loading the machine's roots takes longer than
 /// everything else a short program does.
 pub struct ReqwestTransport {
     settings: ReqwestTransportBuilder,
     client: OnceLock<reqwest::Client>,
+    /// For plain HTTP, which is spoken on this machine only: a proxy would read the secret.
+    direct: OnceLock<reqwest::Client>,
 }
 
 /// Settings of a [`ReqwestTransport`].
@@ -23,6 +27,8 @@ pub struct ReqwestTransport {
 pub struct ReqwestTransportBuilder {
     roots: Vec<reqwest::Certificate>,
     machine_roots: bool,
+    pin: Option<ThumbprintPin>,
+    proxies: bool,
     connect_timeout: Duration,
     timeout: Duration,
     max_response_bytes: usize,
@@ -41,19 +47,22 @@ impl ReqwestTransport {
         ReqwestTransportBuilder {
             roots: Vec::new(),
             machine_roots: true,
+            pin: None,
+            proxies: true,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             max_response_bytes: 1024 * 1024,
         }
     }
 
-    fn client(&self) -> Result<&reqwest::Client, TransportError> {
-        if let Some(client) = self.client.get() {
+    fn client(&self, plain: bool) -> Result<&reqwest::Client, TransportError> {
+        let kept = if plain { &self.direct } else { &self.client };
+        if let Some(client) = kept.get() {
             return Ok(client);
         }
         // two first requests may both make a client; one is kept
-        let client = self.settings.client()?;
-        Ok(self.client.get_or_init(|| client))
+        let client = self.settings.client(self.settings.proxies && !plain)?;
+        Ok(kept.get_or_init(|| client))
     }
 }
 
@@ -76,6 +85,20 @@ impl ReqwestTransportBuilder {
     #[must_use]
     pub fn trust_machine_roots(mut self, trust: bool) -> Self {
         self.machine_roots = trust;
+        self
+    }
+
+    /// Trusts one certificate, by its thumbprint, and nothing else.
+    pub(crate) fn pin(mut self, pin: ThumbprintPin) -> Self {
+        self.pin = Some(pin);
+        self
+    }
+
+    /// Whether the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`, …) are used. Default: yes, except for
+    /// plain HTTP, which no proxy may see.
+    #[must_use]
+    pub fn use_proxies(mut self, use_them: bool) -> Self {
+        self.proxies = use_them;
         self
     }
 
@@ -103,17 +126,24 @@ impl ReqwestTransportBuilder {
     /// The transport.
     #[must_use]
     pub fn build(self) -> ReqwestTransport {
-        ReqwestTransport { settings: self, client: OnceLock::new() }
+        ReqwestTransport { settings: self, client: OnceLock::new(), direct: OnceLock::new() }
     }
 
-    fn client(&self) -> Result<reqwest::Client, TransportError> {
+    fn client(&self, proxies: bool) -> Result<reqwest::Client, TransportError> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
             .timeout(self.timeout)
             .user_agent(concat!("apptoken/", env!("CARGO_PKG_VERSION")));
+        let builder = if proxies { builder } else { builder.no_proxy() };
         let roots = self.roots.iter().cloned();
-        let builder = if self.machine_roots { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
+        let builder = match self.pin {
+            Some(pin) => builder.tls_backend_preconfigured(
+                pin::config(pin).map_err(|error| TransportError::new(TransportErrorKind::Setup, error))?,
+            ),
+            None if self.machine_roots => builder.tls_certs_merge(roots),
+            None => builder.tls_certs_only(roots),
+        };
         builder.build().map_err(|error| TransportError::new(TransportErrorKind::Setup, error))
     }
 }
@@ -121,7 +151,8 @@ impl ReqwestTransportBuilder {
 impl Transport for ReqwestTransport {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let request = reqwest::Request::try_from(request).map_err(classify)?;
-        let mut answer = self.client()?.execute(request).await.map_err(classify)?;
+        let plain = request.url().scheme() == "http";
+        let mut answer = self.client(plain)?.execute(request).await.map_err(classify)?;
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = answer.status();
         *response.headers_mut() = std::mem::take(answer.headers_mut());
@@ -163,6 +194,8 @@ impl fmt::Debug for ReqwestTransportBuilder {
         f.debug_struct("ReqwestTransportBuilder")
             .field("added_roots", &self.roots.len())
             .field("machine_roots", &self.machine_roots)
+            .field("pin", &self.pin)
+            .field("proxies", &self.proxies)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("max_response_bytes", &self.max_response_bytes)
@@ -199,4 +232,4 @@ fn is_certificate_error(error: &reqwest::Error) -> bool {
 }
 
 /// Room for an answer that does not say how long it is.
-const USUAL_BYTES: usize = 4096;
+const USUAL_BYTES: usize = 16 * 1024;

@@ -9,7 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use url::form_urlencoded;
 use uuid::Uuid;
 
-pub(crate) use response::Grant;
+pub(crate) use response::{Grant, bearer, json, shortened};
 
 use crate::Error;
 use crate::credential::Proof;
@@ -92,7 +92,9 @@ impl TokenRequest<'_> {
             TransportErrorKind::Timeout => {
                 error.transient().with_advice("the authority or a proxy on the way is slow: try again later")
             }
-            TransportErrorKind::Body => error.transient(),
+            TransportErrorKind::Body => {
+                error.transient().with_advice("a proxy or firewall on the way may cut connections: try again later")
+            }
             TransportErrorKind::Tls => error.with_advice(
                 "trust the CA that signed it: a TLS-inspecting proxy's or the local Entra ID's CA is added with add_root_certificate_pem",
             ),

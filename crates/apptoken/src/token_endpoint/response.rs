@@ -1,18 +1,19 @@
 //! The token endpoint's answers, read leniently where real ones differ and strictly where a wrong reading would hurt.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use ::http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
-use ::http::{HeaderMap, StatusCode};
+use ::http::StatusCode;
+use ::http::header::{CONTENT_TYPE, HeaderValue};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::TokenRequest;
 use crate::Error;
 use crate::error::{Denied, ErrorKind};
-use crate::http::Response;
+use crate::http::{Response, retry_after};
 use crate::token::SCHEME;
 
 /// A token as the authority granted it (RFC 6749 §5.1).
@@ -57,22 +58,29 @@ pub(super) fn grant(response: &Response) -> Result<Grant, Error> {
                 "the authority issued a token of type {:?} where Bearer was asked for",
                 shortened(&body.token_type)
             ),
-        ));
+        )
+        .with_advice(OTHER_SERVER));
     }
-    // one copy, in the header, wiped when the last token that shares it is dropped
-    let bytes = Bytes::from_owner(Zeroizing::new([SCHEME, &body.access_token].concat().into_bytes()));
-    let mut header = HeaderValue::from_maybe_shared(bytes)
-        .ok()
-        .filter(|value| !body.access_token.is_empty() && value.to_str().is_ok())
-        .ok_or_else(|| {
-            Error::new(ErrorKind::Protocol, "the access token is empty or holds characters that no token has")
-        })?;
-    header.set_sensitive(true);
     Ok(Grant {
-        header,
+        header: bearer(&body.access_token)?,
         expires_in: body.expires_in.0,
         refresh_in: body.refresh_in.map(|seconds| seconds.0).filter(|refresh| *refresh < body.expires_in.0),
     })
+}
+
+/// The header that carries `access_token`.
+pub(crate) fn bearer(access_token: &str) -> Result<HeaderValue, Error> {
+    // one copy, in the header, wiped when the last token that shares it is dropped
+    let bytes = Bytes::from_owner(Zeroizing::new([SCHEME, access_token].concat().into_bytes()));
+    let mut header = HeaderValue::from_maybe_shared(bytes)
+        .ok()
+        .filter(|value| !access_token.is_empty() && value.to_str().is_ok())
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Protocol, "the access token is empty or holds characters that no token has")
+                .with_advice(OTHER_SERVER)
+        })?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// The error for an answer that is not 200. An endpoint that repeats the credential in its answer does not get it into
@@ -88,7 +96,9 @@ pub(super) fn refusal(response: &Response, request: &TokenRequest<'_>) -> Error 
             .transient()
             .with_advice("wait as long as Retry-After says; the client remembers it and sends nothing before then")
     } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-        Error::new(ErrorKind::Transport, format!("the authority is ill (HTTP {}){words}", status.as_u16())).transient()
+        Error::new(ErrorKind::Transport, format!("the authority is ill (HTTP {}){words}", status.as_u16()))
+            .transient()
+            .with_advice("try again later; if it lasts, see the cloud's service health, and any proxy on the way")
     } else if let Some(denied) = &denied {
         let oauth = &denied.error;
         Error::new(ErrorKind::Denied, format!("the authority refused ({oauth}, HTTP {}){words}", status.as_u16()))
@@ -104,7 +114,12 @@ pub(super) fn refusal(response: &Response, request: &TokenRequest<'_>) -> Error 
 
 impl RefusalBody {
     fn denied(self, status: StatusCode, secret: &str) -> Denied {
-        let clean = |text: &str| if secret.is_empty() { text.to_owned() } else { text.replace(secret, "[redacted]") };
+        // as it is, and as it stood in the form
+        let encoded = Zeroizing::new(form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>());
+        let clean = |text: &str| match secret {
+            "" => text.to_owned(),
+            secret => text.replace(secret, "[redacted]").replace(encoded.as_str(), "[redacted]"),
+        };
         let optional = |text: Option<String>| text.map(|text| shortened(&clean(&text)));
         Denied {
             http_status: status.as_u16(),
@@ -131,6 +146,7 @@ fn not_a_grant(response: &Response, cause: &serde_json::Error) -> Error {
         serde_json::error::Category::Io | serde_json::error::Category::Syntax => return foreign(response),
     };
     Error::new(ErrorKind::Protocol, format!("the authority's answer (HTTP 200) is not a token response: {what}"))
+        .with_advice(OTHER_SERVER)
 }
 
 /// Something else than a token endpoint answered.
@@ -138,27 +154,11 @@ fn foreign(response: &Response) -> Error {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no content type");
     let (status, length) = (response.status().as_u16(), response.body().len());
     let what = format!("the answer (HTTP {status}, {}, {length} bytes) is not a token endpoint's", shortened(kind));
-    Error::new(ErrorKind::Protocol, what)
-        .with_advice("check the authority's address, and whether a proxy or sign-in page on the way answers for it")
-}
-
-/// `Retry-After` as seconds or as an HTTP date (RFC 9110 §10.2.3), at most an hour. A date is measured by the answer's
-/// own `Date`, so that this machine's clock does not matter.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let date = |name| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok();
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let wait = match text.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let (then, now): (SystemTime, SystemTime) = (date(RETRY_AFTER)?, date(DATE)?);
-            then.duration_since(now).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_WAIT)).filter(|wait| !wait.is_zero())
+    Error::new(ErrorKind::Protocol, what).with_advice(OTHER_SERVER)
 }
 
 /// The body without the byte order mark that some proxies put before it.
-fn json(response: &Response) -> &[u8] {
+pub(crate) fn json(response: &Response) -> &[u8] {
     let body = &response.body()[..];
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
@@ -170,7 +170,7 @@ fn sentence(description: &str) -> &str {
 }
 
 /// Fit to be printed on one line.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     let mut printable = text.chars().filter(|c| !c.is_control());
     let mut short = printable.by_ref().take(LONGEST_TEXT).collect::<String>();
     if printable.next().is_some() {
@@ -208,7 +208,7 @@ fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Erro
     })
 }
 
-/// MSAL's bound too.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const OTHER_SERVER: &str =
+    "check the authority's address, and whether a proxy or sign-in page on the way answers for it";
 const LONGEST_TEXT: usize = 1000;
 const TEN_YEARS: f64 = 315_360_000.0;

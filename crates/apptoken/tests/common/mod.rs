@@ -67,7 +67,7 @@ impl World {
 }
 
 pub fn secret() -> SecretString {
-    SecretString::from(format!("{CANARY}-daemon-secret"))
+    SecretString::from(format!("{CANARY}-daemon secret+/&~é"))
 }
 
 pub fn certificate() -> Certificate {
@@ -94,7 +94,7 @@ fn seed() -> Seed {
             {
                 "appId": DAEMON, "displayName": "Daemon", "homeTenant": CONTOSO, "signInAudience": "AzureADMultipleOrgs",
                 "requiredResourceAccess": [{ "resource": "api://todolist", "appRoles": ["DaemonAppRole"] }],
-                "passwordCredentials": [{ "displayName": "test", "secretText": format!("{CANARY}-daemon-secret") }],
+                "passwordCredentials": [{ "displayName": "test", "secretText": format!("{CANARY}-daemon secret+/&~é") }],
                 "keyCredentials": [{ "displayName": "test", "certificate": std::str::from_utf8(keys::CERTIFICATE).unwrap() }],
                 "servicePrincipals": [{ "tenant": CONTOSO, "adminConsent": true }, { "tenant": FABRIKAM }],
             },

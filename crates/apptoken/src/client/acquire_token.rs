@@ -1,0 +1,82 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Acquire, Inner};
+use crate::acquire::{self, Call};
+use crate::{AccessToken, Error};
+
+/// One call for a token of an identity that has one tenant: a managed identity, or what the environment gave; `.await`
+/// runs it.
+#[must_use = "awaiting it runs it"]
+pub struct AcquireToken<'a> {
+    client: &'a Arc<Inner>,
+    scope: Cow<'a, str>,
+    claims: Option<&'a str>,
+    force_refresh: bool,
+    correlation_id: Option<Uuid>,
+}
+
+impl<'a> AcquireToken<'a> {
+    pub(super) fn new(client: &'a Arc<Inner>, scope: Cow<'a, str>) -> Self {
+        Self { client, scope, claims: None, force_refresh: false, correlation_id: None }
+    }
+
+    /// Answers a claims challenge, JSON from the `WWW-Authenticate` of an API: the kept token is passed over, the new one
+    /// is kept in its place. A token endpoint gets the claims; of a managed identity's sources Service Fabric alone is
+    /// told which token was turned down, the others may give it again until its platform's own cache lets it go.
+    pub fn claims(mut self, claims: &'a str) -> Self {
+        self.claims = Some(claims);
+        self
+    }
+
+    /// Passes the kept token over; the new one is kept in its place. Callers that come while the request is in flight
+    /// share it, forced or not.
+    pub fn force_refresh(mut self, force: bool) -> Self {
+        self.force_refresh = force;
+        self
+    }
+
+    /// The correlation id to send, if this call is the one that asks. Default: a new one.
+    pub fn correlation_id(mut self, id: Uuid) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    fn call(&self) -> Call<'_> {
+        Call {
+            scope: self.client.scope_rule.asked_for(&self.scope),
+            tenant: None,
+            claims: self.claims,
+            force_refresh: self.force_refresh,
+            correlation_id: self.correlation_id,
+        }
+    }
+}
+
+impl<'a> IntoFuture for AcquireToken<'a> {
+    type Output = Result<AccessToken, Error>;
+    type IntoFuture = Acquire<'a>;
+
+    #[inline]
+    fn into_future(self) -> Acquire<'a> {
+        match acquire::hit(self.client, &self.call()) {
+            Some(token) => Acquire::hit(token),
+            None => Acquire::miss(async move { acquire::miss(self.client, self.call()).await }),
+        }
+    }
+}
+
+impl fmt::Debug for AcquireToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcquireToken")
+            .field("scope", &self.scope)
+            .field("claims", &self.claims)
+            .field("force_refresh", &self.force_refresh)
+            .field("correlation_id", &self.correlation_id)
+            .finish_non_exhaustive()
+    }
+}
