@@ -262,6 +262,7 @@ async fn a_ca_that_the_api_client_does_not_trust() {
             world.entra.graph_url()
         )
     );
+    assert!(!error.is_transient(), "no later try trusts it");
 }
 
 #[tokio::test]

@@ -188,12 +188,16 @@ impl Rejection {
                 ("claim_invalid", "A claim of the access token is missing or has the wrong type.")
             }
             Self::Expired { .. } => ("expired", "The access token is expired. Ask for a new one."),
-            Self::IssuerMismatch { .. } => ("issuer_mismatch", "The access token is from another issuer."),
+            Self::IssuerMismatch { .. } => {
+                ("issuer_mismatch", "The access token is from another issuer. Ask the tenant that this API belongs to.")
+            }
             Self::KeyIdMissing => ("key_id_missing", "The access token does not say which key signed it."),
             Self::KeyIssuerMismatch { .. } => {
                 ("key_issuer_mismatch", "The key that signed the access token belongs to another issuer.")
             }
-            Self::KeyUnknown { .. } => ("key_unknown", "The key that signed the access token is not known."),
+            Self::KeyUnknown { .. } => {
+                ("key_unknown", "The key that signed the access token is not known. Ask for a new token.")
+            }
             Self::KeysUnavailable => ("keys_unavailable", "Access tokens cannot be checked at the moment. Try again."),
             Self::NotYetValid { .. } => ("not_yet_valid", "The access token is not valid yet. Compare the clocks."),
             Self::ProtectMissing => ("protect_missing", "The API is not set up correctly."),
@@ -205,7 +209,9 @@ impl Rejection {
                 "The access token carries no app role. An administrator must grant the application one, then ask for a new token.",
             ),
             Self::SignatureInvalid => ("signature_invalid", "The signature of the access token is not valid."),
-            Self::TenantMismatch { .. } => ("tenant_mismatch", "The access token is from another tenant."),
+            Self::TenantMismatch { .. } => {
+                ("tenant_mismatch", "The access token is from another tenant. Ask the one that this API belongs to.")
+            }
             Self::TokenMalformed { .. } => ("token_malformed", "The access token is not a well-formed JSON Web Token."),
             Self::TokenMissing => {
                 ("token_missing", "The request carries no access token. Send one as 'Authorization: Bearer'.")

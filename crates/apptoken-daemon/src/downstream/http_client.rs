@@ -116,6 +116,7 @@ pub(super) fn failure(error: reqwest::Error, method: &Method, url: &str) -> Erro
         url: url.to_owned(),
         problem,
         timeout: error.is_timeout(),
+        untrusted,
         // its URL may hold a query
         source: Arc::new(error.without_url()),
     })

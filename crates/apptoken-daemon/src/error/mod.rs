@@ -37,6 +37,8 @@ pub struct TransportError {
     pub(crate) url: String,
     pub(crate) problem: &'static str,
     pub(crate) timeout: bool,
+    /// The API's certificate is not trusted, which no later try changes.
+    pub(crate) untrusted: bool,
     pub(crate) source: std::sync::Arc<dyn std::error::Error + Send + Sync>,
 }
 
@@ -57,7 +59,7 @@ impl Error {
         match self {
             Self::Token(error) => error.is_transient(),
             Self::Http(error) => error.is_transient(),
-            Self::Transport(_) => true,
+            Self::Transport(error) => !error.untrusted,
             Self::Configuration(_) | Self::Response(_) => false,
         }
     }

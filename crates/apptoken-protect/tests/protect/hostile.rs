@@ -117,7 +117,7 @@ fn table(signer: &Signer) -> Vec<Row> {
 
     token("no kid", raw(headed(&[("kid", Value::Null)])), 401, "key_id_missing", "which key signed it");
     token("empty kid", raw(headed(&[("kid", json!(""))])), 401, "key_id_missing", "which key signed it");
-    token("unknown kid", raw(headed(&[("kid", json!("../../etc"))])), 401, "key_unknown", "is not known");
+    token("unknown kid", raw(headed(&[("kid", json!("../../etc"))])), 401, "key_unknown", "is not known. Ask");
     token("crit", raw(headed(&[("crit", json!(["exp"]))])), 401, "token_malformed", "not a well-formed");
     token("typ pop", raw(headed(&[("typ", json!("pop"))])), 401, "token_malformed", "not a well-formed");
     let twice = signer.header().to_string().replacen('{', r#"{"alg":"none","#, 1);
@@ -150,13 +150,19 @@ fn table(signer: &Signer) -> Vec<Row> {
     claim("slash not configured", &[("aud", json!("api://todolist/"))], 401, "audience_mismatch", "another resource");
     claim("several audiences", &[("aud", json!([API, "x"]))], 401, "claim_invalid", "wrong type");
     let elsewhere = format!("https://login.microsoftonline.com/{OTHER}/v2.0");
-    claim("other tenant's issuer", &[("iss", json!(elsewhere))], 401, "issuer_mismatch", "another issuer");
-    claim("foreign issuer", &[("iss", json!("https://evil.example/"))], 401, "issuer_mismatch", "another issuer");
+    claim("other tenant's issuer", &[("iss", json!(elsewhere))], 401, "issuer_mismatch", "another issuer. Ask");
+    claim("foreign issuer", &[("iss", json!("https://evil.example/"))], 401, "issuer_mismatch", "another issuer. Ask");
     let without_slash = format!("https://sts.windows.net/{TENANT}");
-    claim("v1 issuer without its slash", &[("iss", json!(without_slash))], 401, "issuer_mismatch", "another issuer");
+    claim(
+        "v1 issuer without its slash",
+        &[("iss", json!(without_slash))],
+        401,
+        "issuer_mismatch",
+        "another issuer. Ask",
+    );
     let v1_issuer = v1()["iss"].clone();
     claim("v1 issuer in a v2 token", &[("iss", v1_issuer)], 401, "claim_invalid", "missing or has the wrong type");
-    claim("other tenant", &[("tid", json!(OTHER))], 401, "tenant_mismatch", "another tenant");
+    claim("other tenant", &[("tid", json!(OTHER))], 401, "tenant_mismatch", "another tenant. Ask");
     claim("user's, by scp", &[("scp", json!("Todo.Read"))], 403, "user_token", "issued for a user");
     claim("user's, by sub", &[("sub", json!("opaque"))], 403, "user_token", "issued for a user");
     claim("user's, by idtyp", &[("idtyp", json!("user"))], 403, "user_token", "issued for a user");
