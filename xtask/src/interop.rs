@@ -83,6 +83,13 @@ impl Runtimes {
                 command.arg(workspace::root().join("interop/python").join(driver)).env("PYTHONDONTWRITEBYTECODE", "1");
                 command
             }
+            Runtime::UnmodifiedPython(driver) => {
+                let mut command = Command::new(self.programs.join("apptoken"));
+                command.args(["--quiet", "run", "--offline", "--authority", demo.text("/authority")?, "--ca-file"]);
+                command.arg(demo.ca_file()?).arg("--").arg(&self.python).env("PYTHONDONTWRITEBYTECODE", "1");
+                command.arg(workspace::root().join("interop/python").join(driver));
+                command
+            }
             Runtime::Node(driver) => {
                 let mut command = Command::new(&self.node);
                 // read when the process starts, and only then

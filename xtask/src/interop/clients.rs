@@ -18,12 +18,14 @@ pub(super) struct Client {
 #[derive(Clone, Copy)]
 pub(super) enum Runtime {
     Python(&'static str),
+    /// Under `apptoken run`, and told nothing of a local authority.
+    UnmodifiedPython(&'static str),
     Node(&'static str),
     Rust(&'static str),
 }
 
-pub(super) const CLIENTS: [Client; 8] = {
-    use Runtime::{Node, Python, Rust};
+pub(super) const CLIENTS: [Client; 10] = {
+    use Runtime::{Node, Python, Rust, UnmodifiedPython};
     const fn client(name: &'static str, credential: &'static str, runtime: Runtime) -> Client {
         Client { name, credential, runtime }
     }
@@ -36,6 +38,8 @@ pub(super) const CLIENTS: [Client; 8] = {
         client("azure-identity Python", "secret", Python("azure_identity_python.py")),
         client("azure-identity Python", "certificate", Python("azure_identity_python.py")),
         client("azure_identity Rust", "secret", Rust("azure-identity-rust")),
+        client("MSAL Python", "secret", UnmodifiedPython("unmodified.py")),
+        client("MSAL Python", "certificate", UnmodifiedPython("unmodified.py")),
     ]
 };
 
