@@ -1,5 +1,6 @@
 //! The one decision: serve, serve and refresh behind, wait for the request in flight, or ask.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +8,28 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::authority::Tenant;
-use crate::cache::{Flight, KeyRef, Slot, Standing};
-use crate::client::{App, Inner, Issuer};
+use crate::cache::{Flight, KeyRef, Memory, Slot, Standing};
 use crate::clock::{Clock, Moment, within};
 use crate::credential::{Means, Occasion};
 use crate::error::ErrorKind;
 use crate::http::{random_below, send_with_retry};
+use crate::issuer::{App, Issuer};
 use crate::managed_identity::Wanted;
+use crate::scope::ScopeRule;
 use crate::token::{AccessToken, AcquiredFrom, How, Millis, RefreshReason, Timetable, TokenData};
 use crate::token_endpoint::{Grant, TokenRequest};
+
+/// The tokens of one client, and who issues them.
+pub(crate) struct Inner {
+    pub(crate) issuer: Issuer,
+    /// The tenant of requests that name none.
+    pub(crate) home: Tenant,
+    pub(crate) scope_rule: ScopeRule,
+    pub(crate) memory: Memory,
+    /// For one acquisition, whatever it waits for.
+    pub(crate) timeout: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
 /// One call for a token.
 #[derive(Clone, Copy)]
@@ -36,6 +50,15 @@ impl<'a> Call<'a> {
 
     pub(crate) fn may_hit(&self) -> bool {
         !self.force_refresh && self.claims.is_none()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.issuer {
+            Issuer::Authority(app) => write!(f, "app {} in {} at {}", app.client_id, self.home, app.authority.origin()),
+            Issuer::ManagedIdentity(identity) => identity.fmt(f),
+        }
     }
 }
 

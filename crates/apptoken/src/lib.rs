@@ -52,6 +52,7 @@ pub mod env_vars;
 mod environment;
 mod error;
 pub mod http;
+mod issuer;
 mod managed_identity;
 mod scope;
 mod token;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Acquire, Inner};
-use crate::acquire::{self, Call};
+use super::Acquire;
+use crate::acquire::{self, Call, Inner};
 use crate::{AccessToken, Error};
 
 /// One call for a token of an identity that has one tenant: a managed identity, or what the environment gave; `.await`

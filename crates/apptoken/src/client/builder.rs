@@ -6,9 +6,9 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::assertions::{AppAssertion, ManagedIdentityAssertion};
-use super::{App, ConfidentialClient, Inner, Issuer, ManagedIdentityClient};
+use super::{ConfidentialClient, ManagedIdentityClient};
 use crate::Error;
-use crate::acquire;
+use crate::acquire::{self, Inner};
 use crate::authority::{Authority, PUBLIC_CLOUD};
 use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
@@ -17,6 +17,7 @@ use crate::credential::{
 };
 use crate::environment::Environment;
 use crate::http::{DynTransport, RetryPolicy, Transport};
+use crate::issuer::{App, Issuer};
 use crate::scope::ScopeRule;
 
 /// Settings of a [`ConfidentialClient`]. All are checked by [`build`](Self::build), which sends nothing.

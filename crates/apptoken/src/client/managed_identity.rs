@@ -2,14 +2,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AcquireToken, Inner, Issuer, TokenSource};
+use super::{AcquireToken, TokenSource};
 use crate::Error;
-use crate::acquire;
+use crate::acquire::{self, Inner};
 use crate::authority::Tenant;
 use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::http::{DynTransport, ThumbprintPin, Transport};
+use crate::issuer::Issuer;
 use crate::managed_identity::{Identity, ManagedIdentity, ManagedIdentitySource, Source, UserAssignedId};
 use crate::scope::{IntoScopes, ScopeRule};
 

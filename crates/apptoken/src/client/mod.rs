@@ -11,7 +11,6 @@ mod source;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use acquire_token::AcquireToken;
 pub use builder::ConfidentialClientBuilder;
@@ -22,13 +21,9 @@ pub use selection::{EnvironmentCredential, Selection};
 pub use source::TokenSource;
 
 use crate::Error;
-use crate::authority::{Authority, Tenant};
-use crate::cache::Memory;
-use crate::clock::Clock;
-use crate::credential::Credential;
-use crate::http::{DynTransport, RetryPolicy};
-use crate::managed_identity::ManagedIdentity;
-use crate::scope::{IntoScopes, ScopeRule};
+use crate::acquire::Inner;
+use crate::issuer::App;
+use crate::scope::IntoScopes;
 
 /// An app that signs in as itself, and the tokens that it holds. Cloning it counts a reference; make one and keep it.
 ///
@@ -47,35 +42,6 @@ use crate::scope::{IntoScopes, ScopeRule};
 pub struct ConfidentialClient {
     inner: Arc<Inner>,
     app: Arc<App>,
-}
-
-/// The tokens of one client, and who issues them.
-pub(crate) struct Inner {
-    pub(crate) issuer: Issuer,
-    /// The tenant of requests that name none.
-    pub(crate) home: Tenant,
-    pub(crate) scope_rule: ScopeRule,
-    pub(crate) memory: Memory,
-    /// For one acquisition, whatever it waits for.
-    pub(crate) timeout: Duration,
-    pub(crate) clock: Arc<dyn Clock>,
-}
-
-/// Who is asked when there is no token.
-pub(crate) enum Issuer {
-    /// A token endpoint, by an app that proves itself.
-    Authority(Arc<App>),
-    /// The platform that the program runs on.
-    ManagedIdentity(Box<ManagedIdentity>),
-}
-
-/// An app, and where and how it asks.
-pub(crate) struct App {
-    pub(crate) client_id: String,
-    pub(crate) authority: Authority,
-    pub(crate) credential: Credential,
-    pub(crate) transport: Box<dyn DynTransport>,
-    pub(crate) retry: RetryPolicy,
 }
 
 impl ConfidentialClient {
@@ -133,14 +99,5 @@ impl fmt::Debug for ConfidentialClient {
             .field("credential", &self.app.credential)
             .field("cached_tokens", &self.cached_tokens())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.issuer {
-            Issuer::Authority(app) => write!(f, "app {} in {} at {}", app.client_id, self.home, app.authority.origin()),
-            Issuer::ManagedIdentity(identity) => identity.fmt(f),
-        }
     }
 }

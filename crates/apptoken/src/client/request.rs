@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 
 use uuid::Uuid;
 
-use super::Inner;
-use crate::acquire::{self, Call};
+use crate::acquire::{self, Call, Inner};
 use crate::{AccessToken, Error};
 
 /// One call for a token, with what is unusual about it; `.await` runs it.

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Acquire, Inner};
+use super::Acquire;
 use crate::Error;
-use crate::acquire::{self, Call};
+use crate::acquire::{self, Call, Inner};
 use crate::authority::Tenant;
 use crate::cache::Slot;
 

@@ -1,0 +1,25 @@
+//! Who issues the tokens of a client.
+
+use std::sync::Arc;
+
+use crate::authority::Authority;
+use crate::credential::Credential;
+use crate::http::{DynTransport, RetryPolicy};
+use crate::managed_identity::ManagedIdentity;
+
+/// Who is asked when there is no token.
+pub(crate) enum Issuer {
+    /// A token endpoint, by an app that proves itself.
+    Authority(Arc<App>),
+    /// The platform that the program runs on.
+    ManagedIdentity(Box<ManagedIdentity>),
+}
+
+/// An app, and where and how it asks.
+pub(crate) struct App {
+    pub(crate) client_id: String,
+    pub(crate) authority: Authority,
+    pub(crate) credential: Credential,
+    pub(crate) transport: Box<dyn DynTransport>,
+    pub(crate) retry: RetryPolicy,
+}
