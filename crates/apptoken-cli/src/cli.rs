@@ -18,23 +18,16 @@ pub(crate) struct Cli {
     pub(crate) log: Option<String>,
 }
 
+// no comments on the variants for the help: they would hide the longer ones of their Args
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// The whole scenario on a local Entra ID, each step checked and explained
     Demo(demo::Args),
-    /// Get a token
     Token(commands::token::Args),
-    /// Call an API: one of appsettings.json, or any URL
     Call(commands::call::Args),
-    /// Say in words what a token says
     Decode(commands::decode::Args),
-    /// Run the local Entra ID
     Emulator(commands::emulator::Args),
-    // no comment for the help: it would hide the longer one of its Args
     Run(commands::run::Args),
-    /// Write an appsettings.json
     Init(commands::init::Args),
-    /// Make certificates
     Cert(commands::cert::Args),
 }
 
@@ -63,5 +56,17 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_has_a_line_and_its_own_longer_help() {
+        let cli = super::Cli::command();
+        for command in cli.get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            // beside its name, on a screen 100 wide
+            assert!((1..=85).contains(&about.len()), "{}: {about:?}", command.get_name());
+        }
+        let emulator = cli.find_subcommand("emulator").and_then(|command| command.get_long_about()).unwrap();
+        assert!(emulator.to_string().contains("Not for production"), "{emulator}");
     }
 }

@@ -73,6 +73,25 @@ async fn method_body_and_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_api_on_this_machine_is_called_without_the_proxy() {
+    let local = Local::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", any(|| async { "here" }))).await });
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    for host in ["127.0.0.1", "localhost"] {
+        let mut call = local.as_daemon(&["call", &format!("http://{host}:{port}/"), "-s", SCOPE]);
+        call.envs(["http_proxy", "HTTP_PROXY"].map(|name| (name, &address)));
+        call.env_remove("no_proxy").env_remove("NO_PROXY").timeout(std::time::Duration::from_secs(30));
+        let answer = run(&mut call);
+        assert!(proxy.accept().is_err(), "the token went to the proxy");
+        assert_eq!((answer.code, answer.out.as_str()), (Some(0), "here\n"), "{}", answer.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_does_not_leave_the_machine_in_the_clear() {
     let local = Local::start().await;
     let clear = run(&mut local.as_daemon(&["call", "http://api.example.com/", "-s", SCOPE]));

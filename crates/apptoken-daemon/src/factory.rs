@@ -7,7 +7,7 @@ pub use builder::TokenAcquirerFactoryBuilder;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use apptoken::{ConfidentialClient, ConfidentialClientBuilder};
 
@@ -104,15 +104,19 @@ impl TokenAcquirerFactory {
     }
 
     fn client(&self, section: &str) -> Result<ConfidentialClient, Error> {
-        // a panic while the map was held leaves it as it was
-        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let key = section.to_lowercase();
-        if let Some(client) = clients.get(&key) {
+        if let Some(client) = self.clients().get(&key) {
             return Ok(client.clone());
         }
+        // the map is not held: files are read, and the user's `adjust` may use this factory; of two first calls, the
+        // sooner's client is kept
         let client = AzureAd::read(&self.0.configuration.section(section)?)?.client(&self.0.adjust)?;
-        clients.insert(key, client.clone());
-        Ok(client)
+        Ok(self.clients().entry(key).or_insert(client).clone())
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, ConfidentialClient>> {
+        // a panic while the map was held leaves it as it was
+        self.0.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,6 +3,10 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
 use apptoken_daemon::TokenAcquirerFactory;
 use common::{Asked, Authority, NO_VARIABLES, Settings};
 use testkit::keys;
@@ -325,6 +329,59 @@ async fn a_list_keeps_the_order_of_its_numbers() {
         .build()
         .unwrap();
     assert_eq!(asked(&factory, &authority).await.form["client_secret"], "c4n4ry-2");
+}
+
+#[test]
+fn a_number_in_a_list_has_one_spelling() {
+    testkit::init();
+    for number in ["+1", "01"] {
+        let spelt = format!("AzureAd__ClientCredentials__{number}__ClientSecret");
+        let variables = [
+            ("AzureAd__ClientId", "00001111-aaaa-2222-bbbb-3333cccc4444"),
+            ("AzureAd__TenantId", "contoso.com"),
+            ("AzureAd__ClientCredentials__1__ClientSecret", "c4n4ry-1"),
+            (spelt.as_str(), "c4n4ry-other"),
+        ];
+        let factory = TokenAcquirerFactory::builder().environment(variables).build().unwrap();
+        let error = factory.token_acquirer().unwrap_err().to_string();
+        assert!(error.contains("does not number a part of a list"), "{number}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_id_that_is_no_guid_is_pointed_out_without_its_text() {
+    let text = r#"{ "AzureAd": { "TenantId": "contoso.com", "ClientId": "c4n4ry-as-id", "ClientSecret": "c4n4ry" } }"#;
+    let settings = Settings::new(text);
+    settings.factory(&Authority::default()).token_acquirer().unwrap();
+    let log = testkit::logged();
+    let warning = format!("{}:1: AzureAd:ClientId is not a GUID", settings.path("appsettings.json").display());
+    assert!(log.contains(&warning), "{log}");
+    assert_eq!(testkit::leak(&log), None);
+}
+
+#[test]
+fn the_hook_may_use_the_factory_itself() {
+    let settings = Settings::new(
+        r#"{ "AzureAd": { "TenantId": "contoso.com", "ClientId": "a", "ClientSecret": "c4n4ry" },
+             "Other": { "TenantId": "contoso.com", "ClientId": "b", "ClientSecret": "c4n4ry" } }"#,
+    );
+    let itself = Arc::new(OnceLock::<TokenAcquirerFactory>::new());
+    let (known, within) = (itself.clone(), AtomicBool::new(false));
+    let factory = TokenAcquirerFactory::builder()
+        .file(settings.path("appsettings.json"))
+        .environment(NO_VARIABLES)
+        .client(move |client| {
+            if !within.swap(true, Ordering::SeqCst) {
+                known.get().unwrap().token_acquirer_of("Other").unwrap();
+            }
+            client
+        })
+        .build()
+        .unwrap();
+    itself.set(factory.clone()).unwrap();
+    let (done, waiting) = mpsc::channel();
+    std::thread::spawn(move || done.send(factory.token_acquirer().is_ok()));
+    assert_eq!(waiting.recv_timeout(Duration::from_secs(20)), Ok(true), "the factory waits for itself");
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ use crate::seed::{
 #[must_use = "it does nothing before start()"]
 pub struct EmulatorBuilder {
     pub(crate) seed: Seed,
+    /// The first thing said that no seed can hold.
+    pub(crate) impossible: Option<SeedError>,
     pub(crate) clock_offset: i64,
     pub(crate) issuer_mode: IssuerMode,
     pub(crate) listen: String,
@@ -63,6 +65,7 @@ impl EmulatorBuilder {
     pub(crate) fn new() -> Self {
         Self {
             seed: Seed::default(),
+            impossible: None,
             clock_offset: 0,
             issuer_mode: IssuerMode::default(),
             listen: "127.0.0.1:0".into(),
@@ -102,7 +105,13 @@ impl EmulatorBuilder {
         let mut builder = TenantBuilder { tenant, applications: Vec::new() };
         describe(&mut builder);
         self.seed.tenants.push(builder.tenant);
-        self.seed.applications.extend(builder.applications);
+        for application in builder.applications {
+            let path = format!("applications[{}]", self.seed.applications.len());
+            match application.build(&path) {
+                Ok(application) => self.seed.applications.push(application),
+                Err(error) => self.impossible = self.impossible.or(Some(error)),
+            }
+        }
         self
     }
 
@@ -167,7 +176,7 @@ impl EmulatorBuilder {
 #[derive(Debug)]
 pub struct TenantBuilder {
     tenant: SeedTenant,
-    applications: Vec<SeedApplication>,
+    applications: Vec<ApplicationBuilder>,
 }
 
 impl TenantBuilder {
@@ -207,73 +216,92 @@ impl TenantBuilder {
     ) -> Uuid {
         let app_id = Uuid::new_v4();
         let home = self.tenant.default_domain.clone();
-        let mut builder = ApplicationBuilder(SeedApplication {
-            app_id: Some(app_id),
-            display_name: display_name.into(),
-            service_principals: Some(vec![SeedServicePrincipal::new(home.clone())]),
-            home_tenant: Some(home),
-            ..SeedApplication::default()
-        });
+        let mut builder = ApplicationBuilder {
+            seed: SeedApplication {
+                app_id: Some(app_id),
+                display_name: display_name.into(),
+                service_principals: Some(vec![SeedServicePrincipal::new(home.clone())]),
+                home_tenant: Some(home),
+                ..SeedApplication::default()
+            },
+            assignment_required: false,
+            admin_consent: false,
+            disabled: false,
+            impossible_end: None,
+        };
         describe(&mut builder);
-        let app_id = builder.0.app_id.unwrap_or(app_id);
-        self.applications.push(builder.0);
+        let app_id = builder.seed.app_id.unwrap_or(app_id);
+        self.applications.push(builder);
         app_id
     }
 }
 
 /// An application being described.
 #[derive(Debug)]
-pub struct ApplicationBuilder(SeedApplication);
+pub struct ApplicationBuilder {
+    seed: SeedApplication,
+    // of all its service principals, whenever they are named
+    assignment_required: bool,
+    admin_consent: bool,
+    disabled: bool,
+    /// Which secret ends at a Unix time that is no date.
+    impossible_end: Option<(usize, i64)>,
+}
 
 impl ApplicationBuilder {
     /// Its `client_id`, instead of one that is made.
     pub fn app_id(&mut self, id: Uuid) -> &mut Self {
-        self.0.app_id = Some(id);
+        self.seed.app_id = Some(id);
         self
     }
 
     /// An App ID URI, for example `api://todolist`.
     pub fn identifier_uri(&mut self, uri: impl Into<String>) -> &mut Self {
-        self.0.identifier_uris.push(uri.into());
+        self.seed.identifier_uris.push(uri.into());
         self
     }
 
     /// As an API: tokens of version 2. Without it they are of version 1, as in Entra.
     pub fn v2_tokens(&mut self) -> &mut Self {
-        self.0.requested_access_token_version = Some(2);
+        self.seed.requested_access_token_version = Some(2);
         self
     }
 
     /// As an API: offers an application permission.
     pub fn app_role(&mut self, value: impl Into<String>) -> &mut Self {
-        self.0.app_roles.push(SeedAppRole { value: value.into(), ..SeedAppRole::default() });
+        self.seed.app_roles.push(SeedAppRole { value: value.into(), ..SeedAppRole::default() });
         self
     }
 
     /// As an API: only who has one of its roles gets a token (501051 otherwise).
     pub fn assignment_required(&mut self) -> &mut Self {
-        self.each_principal(|principal| principal.app_role_assignment_required = true)
+        self.assignment_required = true;
+        self
     }
 
     /// As a daemon: a client secret, good for two years.
     pub fn secret(&mut self, text: impl Into<String>) -> &mut Self {
         let secret_text = SecretText::from(text);
-        self.0.password_credentials.push(SeedSecret { secret_text, ..SeedSecret::default() });
+        self.seed.password_credentials.push(SeedSecret { secret_text, ..SeedSecret::default() });
         self
     }
 
-    /// As a daemon: a client secret that expires at this Unix time.
+    /// As a daemon: a client secret that expires at this Unix time. If that is no date (before the year -9999, after
+    /// 9999), [`EmulatorBuilder::start`] says so.
     pub fn secret_until(&mut self, text: impl Into<String>, end: i64) -> &mut Self {
         let end_date_time = jiff::Timestamp::from_second(end).ok();
+        if end_date_time.is_none() {
+            self.impossible_end.get_or_insert((self.seed.password_credentials.len(), end));
+        }
         let secret_text = SecretText::from(text);
-        self.0.password_credentials.push(SeedSecret { secret_text, end_date_time, ..SeedSecret::default() });
+        self.seed.password_credentials.push(SeedSecret { secret_text, end_date_time, ..SeedSecret::default() });
         self
     }
 
     /// As a daemon: a certificate.
     pub fn certificate(&mut self, certificate: &Certificate) -> &mut Self {
         let certificate = certificate.to_pem();
-        self.0.key_credentials.push(SeedCertificate { certificate, ..SeedCertificate::default() });
+        self.seed.key_credentials.push(SeedCertificate { certificate, ..SeedCertificate::default() });
         self
     }
 
@@ -281,40 +309,50 @@ impl ApplicationBuilder {
     /// [`Self::admin_consent`] or [`Directory::grant_admin_consent`](crate::Directory::grant_admin_consent).
     pub fn requires<const N: usize>(&mut self, api: impl Into<String>, roles: [&str; N]) -> &mut Self {
         let app_roles = roles.map(str::to_owned).to_vec();
-        self.0.required_resource_access.push(SeedResourceAccess { resource: api.into(), app_roles });
+        self.seed.required_resource_access.push(SeedResourceAccess { resource: api.into(), app_roles });
         self
     }
 
     /// An administrator has granted what it asks for.
     pub fn admin_consent(&mut self) -> &mut Self {
-        self.each_principal(|principal| principal.admin_consent = true)
+        self.admin_consent = true;
+        self
     }
 
     /// Not allowed to sign in.
     pub fn disabled(&mut self) -> &mut Self {
-        self.each_principal(|principal| principal.account_enabled = false)
+        self.disabled = true;
+        self
     }
 
     /// May be used in other tenants, where it has a service principal.
     pub fn multi_tenant(&mut self) -> &mut Self {
-        self.0.sign_in_audience = SignInAudience::AzureADMultipleOrgs;
+        self.seed.sign_in_audience = SignInAudience::AzureADMultipleOrgs;
         self
     }
 
     /// Present in a further tenant, by id or domain. Implies [`Self::multi_tenant`].
     pub fn also_in(&mut self, tenant: impl Into<String>) -> &mut Self {
-        self.0.service_principals.get_or_insert_default().push(SeedServicePrincipal::new(tenant));
+        self.seed.service_principals.get_or_insert_default().push(SeedServicePrincipal::new(tenant));
         self.multi_tenant()
     }
 
     /// Registered, but without a service principal anywhere.
     pub fn without_service_principal(&mut self) -> &mut Self {
-        self.0.service_principals = Some(Vec::new());
+        self.seed.service_principals = Some(Vec::new());
         self
     }
 
-    fn each_principal(&mut self, change: impl FnMut(&mut SeedServicePrincipal)) -> &mut Self {
-        self.0.service_principals.get_or_insert_default().iter_mut().for_each(change);
-        self
+    fn build(mut self, path: &str) -> Result<SeedApplication, SeedError> {
+        if let Some((i, end)) = self.impossible_end {
+            let path = format!("{path}.passwordCredentials[{i}].endDateTime");
+            return Err(SeedError::new(path, format!("the Unix time {end} is no date")));
+        }
+        for principal in self.seed.service_principals.iter_mut().flatten() {
+            principal.app_role_assignment_required |= self.assignment_required;
+            principal.admin_consent |= self.admin_consent;
+            principal.account_enabled &= !self.disabled;
+        }
+        Ok(self.seed)
     }
 }

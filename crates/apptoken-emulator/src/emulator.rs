@@ -38,6 +38,7 @@ impl Emulator {
     pub(crate) async fn run(builder: EmulatorBuilder) -> Result<Self, StartError> {
         let EmulatorBuilder {
             seed,
+            impossible,
             clock_offset,
             issuer_mode,
             listen,
@@ -47,6 +48,9 @@ impl Emulator {
             ca,
             limits,
         } = builder;
+        if let Some(error) = impossible {
+            return Err(error.into());
+        }
         let clock = EmulatorClock::new(clock_offset);
         // Certificates are for machines with their own clocks: the emulator's may be years off.
         let real_now = EmulatorClock::new(0).now();

@@ -24,7 +24,7 @@ pub struct SignIn {
     pub tenant: String,
     /// The tenant found.
     pub tenant_id: Option<Uuid>,
-    /// `client_id` as sent.
+    /// `client_id` as sent; of one that is no GUID, and so perhaps a secret in the wrong place, only the length.
     pub app_id: Option<String>,
     /// The application found.
     pub app_display_name: Option<String>,

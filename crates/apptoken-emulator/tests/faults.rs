@@ -36,6 +36,17 @@ async fn statuses_come_n_times_with_entras_envelope() {
 }
 
 #[tokio::test]
+async fn a_secret_in_the_ids_place_is_not_logged_beside_a_fault() {
+    let entra = start().await;
+    entra.emulator.faults().next_token_requests(1, Fault::Garbage);
+    let secret = common::secret();
+    entra.token(&[("client_id", &secret)]).await;
+    let shown = format!("{} characters, not a GUID", secret.len());
+    assert_eq!(entra.last_sign_in().app_id, Some(shown));
+    assert_eq!(testkit::leak(&testkit::logged()), None);
+}
+
+#[tokio::test]
 async fn garbage_and_broken_answers() {
     let entra = start().await;
     entra.emulator.faults().next_token_requests(1, Fault::Garbage);

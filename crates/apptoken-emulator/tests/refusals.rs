@@ -5,7 +5,7 @@ mod common;
 
 use apptoken_emulator::ApplicationBuilder;
 use apptoken_emulator::seed::{Seed, SeedServicePrincipal};
-use common::{CONTOSO, DAEMON, Entra, FABRIKAM, describe, good, start, start_with};
+use common::{CONTOSO, DAEMON, Entra, FABRIKAM, describe, good, secret, start, start_with};
 use serde_json::{Value, json};
 use std::time::Duration;
 use testkit::CANARY;
@@ -51,7 +51,8 @@ fn cases() -> Vec<Case> {
         // the application
         case("no client_id", &[("client_id", "")], 400, "invalid_request", 900144),
         case("unknown client_id", &[("client_id", STRANGER)], 400, "unauthorized_client", 700016).log("client_id", STRANGER),
-        case("a name for client_id", &[("client_id", "daemon")], 400, "unauthorized_client", 700016),
+        case("a name for client_id", &[("client_id", "daemon")], 400, "unauthorized_client", 700016).log("client_id", "6 characters, not a GUID"),
+        case("id and secret swapped", &[("client_id", &secret()), ("client_secret", &DAEMON.to_string())], 400, "unauthorized_client", 700016),
         case("a placeholder", &[("client_id", "00000000-0000-0000-0000-000000000000")], 400, "unauthorized_client", 700038).no_page(),
         at(&format!("/{FABRIKAM}/oauth2/v2.0/token"), "another tenant's own", &[], 400, "unauthorized_client", 700016),
         case("no service principal", &[("client_id", &ABSENT.to_string())], 401, "invalid_client", 7000229).log("service principal", "none"),
@@ -232,6 +233,44 @@ async fn what_the_builder_and_an_administrator_say_is_refused_as_well() {
     assert!(directory.add_tenant(&seed.tenants[0]).unwrap_err().to_string().contains("litware.com is used twice"));
     let body = good(&[("client_id", &new.to_string()), ("scope", "https://graph.microsoft.com/.default")]);
     assert_eq!(entra.send(entra.post("/litware.com/oauth2/v2.0/token", body)).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_said_of_an_application_holds_for_principals_named_later() {
+    let mut apps = Vec::new();
+    let builder = describe().tenant("wingtip", |wingtip| {
+        apps.push(wingtip.application("Disabled", |app| {
+            app.secret(common::secret()).disabled().also_in("contoso.com");
+        }));
+        wingtip.application("Closed", |app| {
+            app.identifier_uri("api://guests").app_role("Guest").assignment_required().also_in("contoso.com");
+        });
+        apps.push(wingtip.application("Granted", |app| {
+            app.secret(common::secret()).requires("api://guests", ["Guest"]).admin_consent().also_in("contoso.com");
+        }));
+    });
+    let entra = start_with(builder).await;
+    let code = async |app: Uuid| {
+        let answer = entra.token(&[("client_id", &app.to_string()), ("scope", "api://guests/.default")]).await;
+        answer.json["error_codes"][0].as_u64().unwrap_or_else(|| answer.status.into())
+    };
+    assert_eq!(code(apps[0]).await, 7000112, "disabled");
+    assert_eq!(code(DAEMON).await, 501051, "assignment required");
+    assert_eq!(code(apps[1]).await, 200, "consent given");
+}
+
+#[tokio::test]
+async fn a_secret_that_ends_at_no_date_is_refused_at_the_start() {
+    let builder = describe().tenant("wingtip", |wingtip| {
+        wingtip.application("Late", |app| {
+            app.secret(common::secret()).secret_until(common::secret(), i64::MAX);
+        });
+    });
+    let error = builder.start().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "seed: applications[3].passwordCredentials[1].endDateTime: the Unix time 9223372036854775807 is no date"
+    );
 }
 
 #[tokio::test]

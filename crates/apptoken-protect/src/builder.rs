@@ -129,7 +129,9 @@ impl ProtectBuilder {
         self
     }
 
-    /// The least time between two fetches of the keys, whatever arrives; default 30 seconds.
+    /// The least time between two fetches of the keys that requests cause, whatever arrives; default 30 seconds. The
+    /// fetch at the start does not count: the first unknown `kid` after it may fetch at once. As long as there are no
+    /// keys at all, it is one second at most.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
         self

@@ -33,8 +33,8 @@ use crate::{Caller, ProtectBuilder, Rejection, bearer};
 ///    roles proves only that the application exists.
 ///
 /// Unknown claims are tolerated. The keys are fetched once and again when an unknown `kid` arrives, but not more often
-/// than [`refresh_interval`](ProtectBuilder::refresh_interval), one fetch however many requests wait; a fetch that
-/// fails leaves the known keys in use.
+/// than [`refresh_interval`](ProtectBuilder::refresh_interval) (the first such fetch may follow the start at once), one
+/// fetch however many requests wait; a fetch that fails leaves the known keys in use.
 #[derive(Clone)]
 pub struct Protect(Arc<Guard>);
 

@@ -17,7 +17,7 @@ pub(crate) struct KeyStore {
     flight: Mutex<Flight>,
     fetcher: Fetcher,
     clock: Arc<dyn Clock>,
-    /// The least time between two fetches.
+    /// The least time between two fetches that requests cause.
     interval: Duration,
     /// After this the keys are fetched anew behind the caller's back.
     max_age: Duration,
@@ -51,7 +51,8 @@ impl KeyStore {
         self.clock.now()
     }
 
-    /// Fetches at once and says what went wrong: for the start of the API.
+    /// Fetches at once and says what went wrong: for the start of the API. Counts for no interval, so the first unknown
+    /// `kid` after it may fetch at once.
     pub(crate) async fn load(&self) -> Result<(), crate::MetadataError> {
         let trust = self.fetcher.fetch().await?;
         self.current.store(Some(Arc::new(Fetched { trust, at: self.clock.now() })));

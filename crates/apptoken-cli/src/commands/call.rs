@@ -13,7 +13,9 @@ use crate::settings::{App, AppArgs};
 use crate::terminal::Terminal;
 use crate::{files, words};
 
-/// Call an API with an app-only token: one that appsettings.json describes, or any URL with its scope
+/// Call an API: one of appsettings.json, or any URL
+///
+/// The call carries an app-only token: for the API's scope in appsettings.json, or for the one that is given with a URL.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -123,7 +125,7 @@ async fn by_url(app: &App, args: &Args, body: Option<Bytes>, terminal: Terminal)
     headers.insert(http::header::AUTHORIZATION, token.authorization_header());
     let method = method(args, body.is_some()).unwrap_or(Method::GET);
     terminal.progress(format_args!("{method} {url}"));
-    let mut request = client(app)?.request(method, url.clone()).headers(headers);
+    let mut request = client(app, is_loopback(&url))?.request(method, url.clone()).headers(headers);
     if let Some(body) = body {
         if !args.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             request = request.header(http::header::CONTENT_TYPE, "application/json");
@@ -141,11 +143,14 @@ async fn by_url(app: &App, args: &Args, body: Option<Bytes>, terminal: Terminal)
     Ok(Answer { status, challenge, body: body.into() })
 }
 
-/// A client that leads the token nowhere else: no redirects.
-fn client(app: &App) -> Result<reqwest::Client, Failure> {
+/// A client that leads the token nowhere else: no redirects, and no proxy on the way to this machine, which would be
+/// handed the token, in clear where plain http is used.
+fn client(app: &App, direct: bool) -> Result<reqwest::Client, Failure> {
     let named = |error: reqwest::Error| Failure::usage("no HTTPS client can be made").because(&error);
     let roots = reqwest::Certificate::from_pem_bundle(app.ca.as_deref().unwrap_or_default()).map_err(named)?;
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    let builder = if direct { builder.no_proxy() } else { builder };
+    builder
         .redirect(reqwest::redirect::Policy::none())
         .timeout(std::time::Duration::from_secs(100))
         .user_agent(concat!("apptoken-cli/", env!("CARGO_PKG_VERSION")))
@@ -157,17 +162,20 @@ fn client(app: &App) -> Result<reqwest::Client, Failure> {
 /// A token travels over TLS, or does not leave the machine.
 fn safe(text: &str) -> Result<Url, Failure> {
     let url = Url::parse(text).map_err(|error| Failure::usage(format!("{text:?} is not a URL")).because(&error))?;
-    let loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "https" || loopback {
+    if url.scheme() == "https" || is_loopback(&url) {
         return Ok(url);
     }
     Err(Failure::usage(format!("{text} would carry the token over plain http, where it can be stolen"))
         .hint("use https"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn method(args: &Args, has_body: bool) -> Option<Method> {

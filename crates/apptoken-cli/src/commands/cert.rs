@@ -11,6 +11,7 @@ use crate::files::{self, Existing};
 use crate::terminal::Terminal;
 use crate::{clock, words};
 
+/// Make certificates
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,7 +20,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// A self-signed certificate for a daemon, with its key
+    // no comment for the help: it would hide the longer one of New
     New(New),
 }
 

@@ -15,9 +15,10 @@ use self::world::World;
 use crate::clock::Stopwatch;
 use crate::exit::Failure;
 
-/// The whole scenario on a local Entra ID and a TodoList web API, each step checked and explained
+/// The whole scenario on a local Entra ID, each step checked and explained
 ///
-/// Starts both on free ports of this machine, over HTTPS; nothing leaves it. Exit code 1 if a check does not hold.
+/// Starts it and a TodoList web API on free ports of this machine, over HTTPS; nothing leaves it. Exit code 1 if a check
+/// does not hold.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

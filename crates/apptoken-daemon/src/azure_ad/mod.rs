@@ -30,7 +30,17 @@ impl AzureAd {
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, ConfigurationError> {
         refuse_unsupported(section)?;
         section.warn_of_unknown(keys::known);
-        let client_id = section.required(&keys::CLIENT_ID)?.value.to_owned();
+        let client_id = section.required(&keys::CLIENT_ID)?;
+        if uuid::Uuid::try_parse(client_id.value).is_err() {
+            // without the value: it may be the secret, taken for the id
+            tracing::warn!(
+                "{}: {} is not a GUID: what belongs there is {}",
+                client_id.origin,
+                client_id.key,
+                keys::CLIENT_ID.wants
+            );
+        }
+        let client_id = client_id.value.to_owned();
         let authority = Authority::read(section)?;
         let (credentials, unusable) = credential::read_all(section)?;
         let send_x5c = section.boolean(&keys::SEND_X5C)?.unwrap_or(false);

@@ -9,7 +9,7 @@ pub(super) fn in_value(value: &str) -> bool {
         || (lower.starts_with('[') && lower.ends_with(']'))
         || lower.contains("[enter")
         || lower.contains("enter_the_")
-        || lower.contains("your_")
+        || begins_a_word(&lower, "your_")
         || lower.contains("your-tenant")
         || lower.contains("your-client")
         || lower.contains("{your")
@@ -23,20 +23,26 @@ pub(super) fn in_value(value: &str) -> bool {
         || ["${", "#{", "$("].iter().any(|opening| lower.contains(opening))
 }
 
-/// Whether a secret as a whole is plainly none. A real one may hold any of these characters, so only patterns that
-/// span the value count.
+/// Whether a secret as a whole is plainly none. A real one may hold any of these characters, and a poor one may be
+/// `changeme`, so only a template's own patterns that span the value count.
 pub(super) fn in_secret(value: &str) -> bool {
-    let lower = value.trim().to_lowercase();
-    let bracketed = |open: char, close: char| lower.starts_with(open) && lower.ends_with(close);
+    let value = value.trim();
+    let lower = value.to_lowercase();
+    let spanned = |open: &str, close: &str| lower.starts_with(open) && lower.ends_with(close);
     let worded = ["enter", "your", "secret", "password", "client", "value", "certificate", "base64"];
-    whole(&lower)
-        || ((bracketed('[', ']') || bracketed('<', '>') || bracketed('{', '}'))
-            && worded.iter().any(|word| lower.contains(word)))
+    matches!(value, "…" | "...")
+        || spanned("[enter", "]")
+        || (spanned("<", ">") && worded.iter().any(|word| lower.contains(word)))
         || lower.starts_with("enter_the_")
-        || (lower.starts_with("your") && lower.trim_start_matches("your").starts_with(['_', '-', ' ']))
-        || (lower.starts_with("${") && lower.ends_with('}'))
-        || (lower.starts_with("#{") && lower.ends_with("}#"))
-        || (lower.starts_with("$(") && lower.ends_with(')'))
+        || (value.starts_with("YOUR_") && !value.contains(char::is_lowercase))
+        || spanned("${", "}")
+        || spanned("#{", "}#")
+        || spanned("$(", ")")
+}
+
+/// Whether `part` occurs other than within or at the end of a word, as `your_` does in `fouryour_x`.
+fn begins_a_word(text: &str, part: &str) -> bool {
+    text.match_indices(part).any(|(at, _)| !text[..at].ends_with(char::is_alphanumeric))
 }
 
 fn whole(lower: &str) -> bool {
@@ -54,6 +60,8 @@ mod tests {
             "Enter_the_Application_Id_Here",
             "api://<API_APPLICATION_ID>/.default",
             "YOUR_CLIENT_ID",
+            "INSERT_YOUR_CLIENT_ID",
+            "api://your_api/.default",
             "https://login.microsoftonline.com/YOUR_TENANT_ID",
             "<your-tenant-id>",
             "{your tenant id}",
@@ -81,6 +89,7 @@ mod tests {
             "http://[::1]:8080/",
             "api://todolist/.default",
             "https://yourkit.example/api",
+            "/etc/parlyour_certificates/daemon.pfx",
             "https://contoso.onmicrosoft.com/my-api",
             "api/items?$filter=name eq 'x'",
         ] {
@@ -100,7 +109,19 @@ mod tests {
         ] {
             assert!(in_secret(value), "{value}");
         }
-        for value in ["abc8Q~x_y.z-<q>[r]{s}", "[k8Q~zzz]", "<a1b2>", "yourself~8Q~"] {
+        for value in [
+            "abc8Q~x_y.z-<q>[r]{s}",
+            "[k8Q~zzz]",
+            "<a1b2>",
+            "yourself~8Q~",
+            "changeme",
+            "ChangeMe",
+            "todo",
+            "your_dog_is_brown",
+            "YOUR_dog8Q~",
+            "[my secret]",
+            "{client}",
+        ] {
             assert!(!in_secret(value), "{value}");
         }
     }

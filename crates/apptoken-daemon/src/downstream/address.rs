@@ -90,7 +90,8 @@ pub(super) fn is_on_this_machine(url: &Url) -> bool {
 
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
-        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        // other names below .localhost go where the resolver says
+        Host::Domain(name) => *name == "localhost",
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
@@ -156,6 +157,11 @@ mod tests {
                 "http://localhost.evil.example",
                 "",
                 "is \"http://localhost.evil.example\": a token sent over plain http can be stolen, so http is for this machine (localhost) only; write https",
+            ),
+            (
+                "http://api.localhost",
+                "",
+                "is \"http://api.localhost\": a token sent over plain http can be stolen, so http is for this machine (localhost) only; write https",
             ),
             ("https://u:p@api.example", "", "holds a user name or password: leave it out, the token says who calls"),
             (

@@ -67,7 +67,8 @@ impl TokenAcquirerFactoryBuilder {
     }
 
     /// Has the last word on the builder of each [`ConfidentialClient`](apptoken::ConfidentialClient): a clock, a
-    /// transport, a retry policy. It is called once for each credential that is tried.
+    /// transport, a retry policy. It is called once for each credential that is tried, and again if
+    /// first calls coincide.
     pub fn client(
         mut self,
         adjust: impl Fn(ConfidentialClientBuilder) -> ConfidentialClientBuilder + Send + Sync + 'static,

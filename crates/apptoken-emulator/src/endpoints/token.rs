@@ -42,7 +42,7 @@ pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
             log.outcome = Outcome::Faulted;
             log.message = Some(format!("fault: {fault:?}"));
             if let Ok(form) = &form {
-                log.app_id = form.get("client_id").map(|id| id.chars().take(64).collect());
+                log.app_id = form.get("client_id").map(sts::shown_client_id);
             }
             break_down(exchange, tenant, version, form, ids, fault)
         }

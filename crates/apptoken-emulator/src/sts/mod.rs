@@ -166,16 +166,17 @@ fn client<'a>(
         (None, Some(basic)) => &basic.client_id,
         (None, None) => request.form.require("client_id")?,
     };
-    log.app_id = Some(client_id.chars().take(64).collect());
+    let shown = shown_client_id(client_id);
+    log.app_id = Some(shown.clone());
     let id = guid(client_id);
     if id.is_some_and(|id| id.is_nil()) {
         return Err(Refusal::new(Code::ApplicationIdInvalid, &[client_id]));
     }
     let unknown = || {
-        Refusal::new(Code::ApplicationUnknown, &[client_id, &tenant.display_name]).evidence(
+        Refusal::new(Code::ApplicationUnknown, &[&shown, &tenant.display_name]).evidence(
             "client_id",
             "an application of this tenant, or of another that allows it here",
-            client_id,
+            shown.as_str(),
         )
     };
     let application = id.and_then(|id| directory.application(id)).ok_or_else(unknown)?;
@@ -197,6 +198,14 @@ fn client<'a>(
         return Err(Refusal::new(Code::PrincipalDisabled, &[&app, &application.display_name]));
     }
     Ok((application, principal))
+}
+
+/// `client_id` as answers and logs may show it: what is no GUID may be the secret, taken for the id.
+pub(crate) fn shown_client_id(client_id: &str) -> String {
+    match guid(client_id) {
+        Some(_) => client_id.to_owned(),
+        None => format!("{} characters, not a GUID", client_id.chars().count()),
+    }
 }
 
 fn authenticate(

@@ -15,7 +15,9 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::terminal::{BAD, BOLD, DIM, GOOD, Terminal};
 
-/// Say in words what a token says: who, for whom, until when, which roles, and what is missing
+/// Say in words what a token says
+///
+/// Who, for whom, until when, which roles, and what is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

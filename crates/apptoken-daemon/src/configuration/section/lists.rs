@@ -91,7 +91,7 @@ impl<'c> Section<'c> {
     fn not_an_object(&self, key: &Key) -> Result<(), ConfigurationError> {
         let path = self.path(key.name);
         match self.configuration.layer.shape(&path) {
-            Some((Shape::Object, node)) if self.children(&path).keys().any(|name| name.parse::<u32>().is_err()) => {
+            Some((Shape::Object, node)) if self.children(&path).keys().any(|name| index(name).is_none()) => {
                 let problem = format!("is an object {{ … }}, not a list [ … ]: what belongs there is {}", key.wants);
                 Err(ConfigurationError::at(&node.origin, &node.key, problem))
             }
@@ -104,7 +104,7 @@ impl<'c> Section<'c> {
         let path = self.path(key.name);
         let mut elements = BTreeMap::new();
         for (name, node) in self.children(&path) {
-            let Ok(index) = name.parse::<u32>() else {
+            let Some(index) = index(name) else {
                 let problem = format!("does not number a part of a list: {}__0, __1, …", variable(&path));
                 return Err(ConfigurationError::at(&node.origin, &node.key, problem));
             };
@@ -112,6 +112,11 @@ impl<'c> Section<'c> {
         }
         Ok(elements.into_values().collect())
     }
+}
+
+/// The number that `name` is, in its one spelling: `+1` and `01` would silently take the place of `1`.
+fn index(name: &str) -> Option<u32> {
+    name.parse().ok().filter(|index: &u32| index.to_string() == name)
 }
 
 /// An absent, `null` or blank list or object has no elements; anything else single is a mistake.
