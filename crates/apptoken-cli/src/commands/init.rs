@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde::{Serialize, Serializer};
 
 use crate::exit::Failure;
 use crate::files::{self, Existing};
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<(), Failure> {
         return Err(Failure::usage(format!("{name:?} cannot be the name of an API's section")));
     }
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
-    let content = serde_json::to_string_pretty(&settings(args)).map_err(|error| Failure::usage(error.to_string()))?;
+    let content = serde_json::to_string_pretty(&Settings(args)).map_err(|error| Failure::usage(error.to_string()))?;
     files::write_private(&args.file, format!("{content}\n").as_bytes(), existing)?;
     terminal.result(format_args!("{}", args.file.display()))?;
     if content.contains("[Enter ") {
@@ -66,26 +66,49 @@ pub(crate) fn run(args: &Args, terminal: &Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
-fn settings(args: &Args) -> serde_json::Value {
-    let or = |given: &Option<String>, what: &str| given.clone().unwrap_or_else(|| format!("[Enter {what}]"));
-    let credential = match &args.certificate {
-        Some(path) => json!({ "SourceType": "Path", "CertificateDiskPath": path }),
-        None => json!({ "SourceType": "ClientSecret", "ClientSecret": "[Enter the secret's Value, not its id]" }),
-    };
-    json!({
-        "AzureAd": {
-            "Instance": args.authority,
-            "TenantId": or(&args.tenant, "the tenant's id or one of its domains"),
-            "ClientId": or(&args.client_id, "the Application (client) ID"),
-            "ClientCredentials": [credential],
-        },
-        &args.api_name: {
-            "BaseUrl": or(&args.api_url, "the API's address, such as https://localhost:44372/"),
-            "RelativePath": args.api_path,
-            "RequestAppToken": true,
-            "Scopes": [or(&args.scope, "the API's scope, such as api://<API_APPLICATION_ID>/.default")],
-        },
-    })
+/// The file, its members in the order that .NET's templates have.
+struct Settings<'a>(&'a Args);
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Section<'a> {
+    #[serde(rename_all = "PascalCase")]
+    App { instance: &'a str, tenant_id: String, client_id: String, client_credentials: [Credential<'a>; 1] },
+    #[serde(rename_all = "PascalCase")]
+    Api { base_url: String, relative_path: &'a str, request_app_token: bool, scopes: [String; 1] },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "SourceType")]
+enum Credential<'a> {
+    #[serde(rename_all = "PascalCase")]
+    ClientSecret { client_secret: &'a str },
+    #[serde(rename_all = "PascalCase")]
+    Path { certificate_disk_path: &'a str },
+}
+
+impl Serialize for Settings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let or = |given: &Option<String>, what: &str| given.clone().unwrap_or_else(|| format!("[Enter {what}]"));
+        let args = self.0;
+        let credential = match &args.certificate {
+            Some(path) => Credential::Path { certificate_disk_path: path },
+            None => Credential::ClientSecret { client_secret: "[Enter the secret's Value, not its id]" },
+        };
+        let app = Section::App {
+            instance: &args.authority,
+            tenant_id: or(&args.tenant, "the tenant's id or one of its domains"),
+            client_id: or(&args.client_id, "the Application (client) ID"),
+            client_credentials: [credential],
+        };
+        let api = Section::Api {
+            base_url: or(&args.api_url, "the API's address, such as https://localhost:44372/"),
+            relative_path: &args.api_path,
+            request_app_token: true,
+            scopes: [or(&args.scope, "the API's scope, such as api://<API_APPLICATION_ID>/.default")],
+        };
+        serializer.collect_map([("AzureAd", app), (args.api_name.as_str(), api)])
+    }
 }
 
 const EXAMPLES: &str = "\
