@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use apptoken::ErrorKind;
 
-use crate::terminal::{BAD, BOLD};
+use crate::terminal::{BAD, BOLD, tell};
 
 /// Why a command failed, for the person who must act.
 #[derive(Debug)]
@@ -89,12 +89,12 @@ impl Failure {
             Self::Usage(told) => (2, told),
             Self::Unreachable(told) => (3, told),
         };
-        anstream::eprintln!("{BAD}error{BAD:#}: {}", told.message);
+        tell(format_args!("{BAD}error{BAD:#}: {}", told.message));
         for cause in &told.causes {
-            anstream::eprintln!("  because: {cause}");
+            tell(format_args!("  because: {cause}"));
         }
         if let Some(hint) = &told.hint {
-            anstream::eprintln!("  {BOLD}hint{BOLD:#}: {hint}");
+            tell(format_args!("  {BOLD}hint{BOLD:#}: {hint}"));
         }
         ExitCode::from(code)
     }

@@ -1,7 +1,7 @@
 //! Reading and writing files, with errors that name them.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -28,10 +28,15 @@ pub(crate) fn write_public(path: &Path, content: &[u8], existing: Existing) -> R
 /// Reads a file of at most [`MOST`] bytes.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let named = |error: std::io::Error| Failure::usage(format!("cannot read {}", path.display())).because(&error);
-    if fs::metadata(path).map_err(named)?.len() > MOST {
+    let file = fs::File::open(path).map_err(named)?;
+    // sized so that it does not grow and leave copies of a key behind; a pipe or a device tells no length
+    let announced = file.metadata().map_err(named)?.len().min(MOST);
+    let mut content = Vec::with_capacity(usize::try_from(announced).unwrap_or_default() + 1);
+    file.take(MOST + 1).read_to_end(&mut content).map_err(named)?;
+    if content.len() as u64 > MOST {
         return Err(Failure::usage(format!("{} is longer than {MOST} bytes", path.display())));
     }
-    fs::read(path).map_err(named)
+    Ok(content)
 }
 
 /// Refuses early what a later [`write_private`] with [`Existing::Keep`] would refuse.
@@ -47,6 +52,10 @@ fn write(path: &Path, content: &[u8], existing: Existing, private: bool) -> Resu
         must_not_exist(path)?;
     }
     let named = |error: std::io::Error| Failure::usage(format!("cannot write {}", path.display())).because(&error);
+    // a rename would put a file in its place
+    if is_stream(path) {
+        return OpenOptions::new().append(true).open(path).and_then(|mut file| file.write_all(content)).map_err(named);
+    }
     let beside = beside(path);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -67,6 +76,12 @@ fn write(path: &Path, content: &[u8], existing: Existing, private: bool) -> Resu
         drop(fs::remove_file(&beside));
         named(error)
     })
+}
+
+/// A device, a pipe, or this process's open files by the names that systems give them, whatever they lead to.
+fn is_stream(path: &Path) -> bool {
+    let open = ["/dev/stdout", "/dev/stderr"].into_iter().any(|name| path == Path::new(name));
+    open || path.starts_with("/dev/fd") || fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// A name that nobody else uses, in the same folder.
@@ -100,6 +115,22 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn devices_are_neither_read_without_end_nor_replaced() {
+        let endless = read(Path::new("/dev/zero")).unwrap_err();
+        assert!(endless.line().ends_with("/dev/zero is longer than 16777216 bytes"), "{}", endless.line());
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("report.json");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        write_public(&link, b"{}", Existing::Replace).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && read(&link).unwrap().is_empty());
+        for (path, stream) in [("/dev/stderr", true), ("/dev/fd/2", true), ("/dev", false), ("/dev/shm/report", false)]
+        {
+            assert_eq!(is_stream(Path::new(path)), stream, "{path}");
+        }
     }
 
     #[test]

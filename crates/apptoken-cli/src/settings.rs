@@ -215,7 +215,7 @@ fn from_settings(
     Ok(builder.build()?)
 }
 
-/// A file's first line: what editors and `echo` put behind a secret is no part of it.
+/// A file's text without the line ends behind it, which editors and `echo` put there.
 fn secret_file(path: &Path) -> Result<SecretString, Failure> {
     let content = Zeroizing::new(files::read(path)?);
     let text = std::str::from_utf8(&content)

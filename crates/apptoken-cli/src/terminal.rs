@@ -42,12 +42,17 @@ impl Terminal {
     /// What happens meanwhile; not with `--quiet`.
     pub(crate) fn progress(self, line: Arguments<'_>) {
         if !self.quiet {
-            anstream::eprintln!("{line}");
+            tell(line);
         }
     }
 
     /// What was asked for beside the result, as `--show-request`.
     pub(crate) fn aside(self, text: &str) {
-        anstream::eprintln!("{text}");
+        tell(format_args!("{text}"));
     }
+}
+
+/// A line on standard error. That nobody reads it is no reason to end, as `eprintln!` would.
+pub(crate) fn tell(line: Arguments<'_>) {
+    drop(writeln!(anstream::stderr(), "{line}"));
 }

@@ -1,5 +1,6 @@
-//! Times and durations in words.
+//! Times, durations and other people's text in words.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -45,6 +46,20 @@ pub(crate) fn grouped(number: u64) -> String {
     grouped
 }
 
+/// One line that does not steer the terminal, whoever wrote it.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// One word for a POSIX shell; what needs no quotes gets none.
+pub(crate) fn shell(text: &str) -> Cow<'_, str> {
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=:@%,".contains(&b);
+    if !text.is_empty() && text.bytes().all(harmless) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
 fn seconds(seconds: u64) -> String {
     let (count, unit) = match seconds {
         0..120 => (seconds, "second"),
@@ -78,6 +93,14 @@ mod tests {
         ] {
             assert_eq!(distance(unix, 1000), said);
         }
+    }
+
+    #[test]
+    fn words_of_others() {
+        assert_eq!(plain("a\u{1b}[2J\n\u{9b}\u{e9}"), "a\u{fffd}[2J\u{fffd}\u{fffd}\u{e9}");
+        assert_eq!(shell("eyJ0.eyJh-_=="), "eyJ0.eyJh-_==");
+        assert_eq!(shell("a; rm -rf $(b) 'c'"), r"'a; rm -rf $(b) '\''c'\'''");
+        assert_eq!(shell(""), "''");
     }
 
     #[test]

@@ -72,3 +72,19 @@ fn what_is_no_token() {
         assert!(said.err.contains(says), "{says}\n{}", said.err);
     }
 }
+
+#[test]
+fn a_token_does_not_paint_over_the_verdict() {
+    let encode = |json: Value| apptoken_jose::base64url::encode(json.to_string().as_bytes());
+    let header = encode(serde_json::json!({ "alg": "RS256", "kid": "\u{1b}[1A", "\u{1b}[2J": "\u{9b}2J" }));
+    let claims = encode(serde_json::json!({ "aud": "a\u{1b}[2A\rsignature checked: key", "ver": "\u{7}", "exp": 1 }));
+    // colours forced, so that nothing is left out on the way into the pipe
+    let mut command = apptoken(&["decode"]);
+    let said = run(command.env("CLICOLOR_FORCE", "1").write_stdin(format!("{header}.{claims}.AAAA")));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let styles = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m"];
+    let bare = styles.iter().fold(said.out.clone(), |text, style| text.replace(style, ""));
+    assert!(said.out.contains("\u{1b}[31m"), "{:?}", said.out);
+    assert_eq!(bare.find(|c: char| c.is_control() && c != '\n'), None, "{bare:?}");
+    assert!(bare.contains("for      a\u{fffd}[2A\u{fffd}signature checked: key  aud\n"), "{bare:?}");
+}

@@ -105,3 +105,14 @@ fn openssl_agrees_on_the_thumbprints() {
         assert!(made.out.contains(&line), "{line}\n{}", made.out);
     }
 }
+
+#[test]
+fn a_certificates_name_stays_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["", "..", "/", "a/", "a/b", "/tmp"] {
+        let refused = run(apptoken(&["cert", "new", name]).current_dir(&folder));
+        assert_eq!(refused.code, Some(2), "{name:?}");
+        assert!(refused.err.contains("cannot be a file's name") && refused.err.contains("--folder"), "{}", refused.err);
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}

@@ -4,8 +4,8 @@ mod common;
 
 use common::{apptoken, run};
 
-const COMMANDS: [&[&str]; 7] =
-    [&["demo"], &["token"], &["call"], &["decode"], &["emulator"], &["init"], &["cert", "new"]];
+const COMMANDS: [&[&str]; 8] =
+    [&["demo"], &["token"], &["call"], &["decode"], &["emulator"], &["run"], &["init"], &["cert", "new"]];
 
 #[test]
 fn help_tells_exit_codes_and_variables() {
@@ -51,6 +51,18 @@ fn wrong_usage_is_code_2() {
         assert!(said.err.contains("error") && said.out.is_empty(), "{arguments:?}");
     }
     assert_eq!(run(&mut apptoken(&[])).code, Some(2), "no command at all");
+}
+
+/// Nobody reads standard error any more: no panic, and still the documented exit code.
+#[test]
+fn a_closed_standard_error_changes_no_exit_code() {
+    for (arguments, code) in [(&["decode", "not-a-token"][..], 2), (&["run", "--", "/nowhere/at/all"], 127)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("apptoken"));
+        let status = command.args(arguments).stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -351,6 +351,16 @@ async fn service_fabrics_server_is_known_by_its_thumbprint() {
     testkit::witness_error(&error);
     assert_eq!((error.kind(), error.is_transient(), stub.requests()), (ErrorKind::Transport, false, before));
     assert!(error.advice().unwrap().contains("thumbprint"), "{error:?}");
+
+    // elsewhere no thumbprint was announced
+    let service =
+        Environment::from_iter([("IDENTITY_ENDPOINT", stub.url("/msi/token")), ("IDENTITY_HEADER", platform_secret())]);
+    let service = system().environment(service).build().unwrap();
+    let error = service.acquire_token(VAULT).await.unwrap_err();
+    testkit::witness_error(&error);
+    let advice = error.advice().unwrap();
+    assert!(advice.contains("no CA is trusted") && !advice.contains("thumbprint"), "{error:?}");
+    assert_eq!(stub.requests(), before);
 }
 
 /// A machine with Arc's agent, whose challenge names `realm` below the machine's root.

@@ -82,7 +82,7 @@ struct Made {
 
 impl New {
     fn make(&self) -> Result<Made, Failure> {
-        if self.name.is_empty() || Path::new(&self.name).components().count() != 1 {
+        if Path::new(&self.name).file_name() != Some(self.name.as_ref()) {
             return Err(Failure::usage(format!("{:?} cannot be a file's name", self.name)).hint("--folder says where"));
         }
         let folder = self.folder.strip_prefix(".").unwrap_or(&self.folder);

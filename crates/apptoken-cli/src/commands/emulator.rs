@@ -8,6 +8,7 @@ use crate::demo::interrupted;
 use crate::exit::Failure;
 use crate::files::{self, Existing};
 use crate::terminal::Terminal;
+use crate::words;
 
 /// Run the local Entra ID until Ctrl-C
 ///
@@ -70,7 +71,7 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         terminal.progress(format_args!("and, for clients that take it, at {http}"));
     }
     terminal.result(format_args!("export APPTOKEN_AUTHORITY={}", entra.authority()))?;
-    terminal.result(format_args!("export APPTOKEN_CA_FILE={}", ca_file.display()))?;
+    terminal.result(format_args!("export APPTOKEN_CA_FILE={}", words::shell(&ca_file.display().to_string())))?;
     if args.seed.is_none() {
         for line in starter.exports() {
             terminal.result(format_args!("{line}"))?;

@@ -76,7 +76,7 @@ fn print(token: &AccessToken, output: Output, terminal: Terminal) -> Result<(), 
     match output {
         Output::Token => terminal.result(format_args!("{}", token.secret())),
         Output::Header => terminal.result(format_args!("Authorization: Bearer {}", token.secret())),
-        Output::Env => terminal.result(format_args!("export APPTOKEN_ACCESS_TOKEN={}", token.secret())),
+        Output::Env => terminal.result(format_args!("export APPTOKEN_ACCESS_TOKEN={}", words::shell(token.secret()))),
         Output::Json => {
             let json = serde_json::json!({
                 "access_token": token.secret(),

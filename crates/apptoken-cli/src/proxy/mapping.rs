@@ -42,6 +42,9 @@ impl FromStr for Mapping {
         let (from, url) = text.split_once('=').ok_or("a mapping is written HOST=URL")?;
         let with_port = if from.contains(':') { from.to_owned() } else { format!("{from}:443") };
         let from = Target::parse(&with_port).ok_or_else(|| format!("{from:?} is not a host name"))?;
+        if is_loopback(&from.host) {
+            return Err("programs reach this machine's own names past the proxy, so that they cannot be mapped".into());
+        }
         let url = Url::parse(url).map_err(|error| format!("{url:?} is not a URL: {error}"))?;
         let to_host = url.host_str().ok_or("the URL has no host")?.trim_matches(['[', ']']).to_owned();
         let tls = match url.scheme() {
@@ -50,7 +53,8 @@ impl FromStr for Mapping {
             "http" => return Err("plain http leads to this machine only: tokens would cross the network".into()),
             _ => return Err("the URL must begin with https:// or http://".into()),
         };
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || has_user {
             return Err("the URL may have a host and a port, nothing else: the program's own paths are kept".into());
         }
         let to_port = url.port_or_known_default().ok_or("the URL has no port")?;
@@ -135,6 +139,11 @@ mod tests {
             ("a=localhost:1", "the URL has no host"),
             ("a=ftp://localhost", "the URL must begin with https:// or http://"),
             ("a=http://10.0.0.1", "plain http leads to this machine only: tokens would cross the network"),
+            ("a=https://:pw@b", "the URL may have a host and a port, nothing else: the program's own paths are kept"),
+            (
+                "localhost:5000=https://b",
+                "programs reach this machine's own names past the proxy, so that they cannot be mapped",
+            ),
             ("a=https://b/base", "the URL may have a host and a port, nothing else: the program's own paths are kept"),
         ] {
             assert_eq!(wrong.parse::<Mapping>().unwrap_err(), said, "{wrong}");

@@ -11,7 +11,8 @@ impl ThumbprintPin {
     /// From hex in either case.
     pub(crate) fn parse(hex: &str) -> Option<Self> {
         let hex = hex.trim();
-        if !hex.is_ascii() {
+        // from_str_radix would take a sign too
+        if !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }
         let digits = hex.as_bytes().chunks(2);
@@ -106,6 +107,20 @@ mod tls {
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
             self.provider.signature_verification_algorithms.supported_schemes()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ThumbprintPin;
+
+    #[test]
+    fn hex_of_a_known_length_and_nothing_else() {
+        assert_eq!(ThumbprintPin::parse(&format!(" {} ", "aB".repeat(20))), Some(ThumbprintPin::Sha1([0xab; 20])));
+        assert_eq!(ThumbprintPin::parse(&"0f".repeat(32)), Some(ThumbprintPin::Sha256([0x0f; 32])));
+        for wrong in [String::new(), "0".repeat(41), "+f".repeat(20), "é".repeat(20), "0f".repeat(19)] {
+            assert_eq!(ThumbprintPin::parse(&wrong), None, "{wrong}");
         }
     }
 }

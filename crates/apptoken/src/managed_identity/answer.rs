@@ -163,8 +163,11 @@ pub(super) fn unreachable(cause: TransportError, identity: &ManagedIdentity) -> 
         (TransportErrorKind::Connect | TransportErrorKind::Timeout | TransportErrorKind::Body, _) => error
             .transient()
             .with_advice(format!("the platform's identity agent does not run or is not reachable from here{note}")),
-        (TransportErrorKind::Tls, _) => error.with_advice(format!(
+        (TransportErrorKind::Tls, Source::ServiceFabric(_)) => error.with_advice(format!(
             "{endpoint} shows another certificate than the platform announced: restart the program, so that it gets the present thumbprint"
+        )),
+        (TransportErrorKind::Tls, _) => error.with_advice(format!(
+            "no CA is trusted for the platform's endpoints, which are plain http on the machine; check that {endpoint} is the platform's, and if it is, give a transport that trusts its certificate"
         )),
         _ => error,
     }

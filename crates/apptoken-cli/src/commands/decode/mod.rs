@@ -14,6 +14,7 @@ use self::signature::{Keys, Verdict};
 use crate::clock;
 use crate::exit::Failure;
 use crate::terminal::{BAD, BOLD, DIM, GOOD, Terminal};
+use crate::words::plain;
 
 /// Say in words what a token says
 ///
@@ -64,23 +65,24 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         print(&parsed, &verdict, token, *terminal)?;
     }
     match verdict {
-        Verdict::Wrong(why) => Err(Failure::refused(format!("the signature does not hold: {why}"))),
+        Verdict::Wrong(why) => Err(Failure::refused(format!("the signature does not hold: {}", plain(&why)))),
         Verdict::Good(_) | Verdict::NotChecked => Ok(()),
     }
 }
 
+/// Whoever wrote the token wrote these texts: they are not to move the cursor and paint over what was found out.
 fn print(parsed: &Unverified<'_>, verdict: &Verdict, token: &str, terminal: Terminal) -> Result<(), Failure> {
     let story = story::tell(parsed.claims(), clock::now_unix());
-    terminal.result(format_args!("{BOLD}{}{BOLD:#}", story.title))?;
+    terminal.result(format_args!("{BOLD}{}{BOLD:#}", plain(&story.title)))?;
     match verdict {
         Verdict::NotChecked => terminal.result(format_args!(
             "{BAD}signature not checked{BAD:#}: anyone could have written this (--authority or --jwks checks it)\n"
         ))?,
-        Verdict::Good(key) => terminal.result(format_args!("{GOOD}signature checked{GOOD:#}: key {key}\n"))?,
-        Verdict::Wrong(why) => terminal.result(format_args!("{BAD}signature wrong{BAD:#}: {why}\n"))?,
+        Verdict::Good(key) => terminal.result(format_args!("{GOOD}signature checked{GOOD:#}: key {}\n", plain(key)))?,
+        Verdict::Wrong(why) => terminal.result(format_args!("{BAD}signature wrong{BAD:#}: {}\n", plain(why)))?,
     }
     for (label, text, claim) in &story.lines {
-        terminal.result(format_args!("{label:<8} {text}  {DIM}{claim}{DIM:#}"))?;
+        terminal.result(format_args!("{label:<8} {}  {DIM}{claim}{DIM:#}", plain(text)))?;
     }
     for missing in &story.missing {
         terminal.result(format_args!("{BAD}missing{BAD:#}  {missing}"))?;
@@ -88,7 +90,7 @@ fn print(parsed: &Unverified<'_>, verdict: &Verdict, token: &str, terminal: Term
     for (title, members) in [("header", &header(token)), ("claims", parsed.claims())] {
         terminal.result(format_args!("\n{BOLD}{title}{BOLD:#}"))?;
         for (name, value) in members {
-            terminal.result(format_args!("  {name:<18} {value}"))?;
+            terminal.result(format_args!("  {:<18} {}", plain(name), plain(&value.to_string())))?;
         }
     }
     Ok(())

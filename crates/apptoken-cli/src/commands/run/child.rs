@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use tokio::process::{Child, Command};
 
 use crate::exit::Failure;
+use crate::terminal::tell;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub(super) async fn run(
         Ok(child) => child,
         Err(error) => {
             let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-            anstream::eprintln!("apptoken run: {} cannot be run: {error}", program.to_string_lossy());
+            tell(format_args!("apptoken run: {} cannot be run: {error}", program.to_string_lossy()));
             return Ok(Ended::NotRun(code));
         }
     };

@@ -34,8 +34,8 @@ use crate::{clock, env_vars};
 /// Standard streams, signals and the exit code are the program's; at the end standard error gets a summary of who asked
 /// for what, and what was refused and why.
 ///
-/// Without a seed there is one tenant with a daemon and an API; unless AZURE_CLIENT_ID is set, AZURE_TENANT_ID,
-/// AZURE_CLIENT_ID and AZURE_CLIENT_SECRET describe that daemon to the program.
+/// Without a seed there is one tenant with a daemon and an API; unless AZURE_CLIENT_ID or APPTOKEN_CLIENT_ID
+/// is set, AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET describe that daemon to the program.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = LIMITS)]
 pub(crate) struct Args {
@@ -230,7 +230,8 @@ Programs that ignore proxies must be told the authority by their own settings: A
 whatever takes the value of APPTOKEN_EMULATOR_AUTHORITY; APPTOKEN_EMULATOR_CA_FILE is the CA. Node obeys the proxy from \
 22.21 and 24 on (NODE_USE_ENV_PROXY is set), an older Node does not. Java reads neither proxy nor CA from the environment. \
 On macOS and Windows, Go, .NET and Rust programs trust the system's store and not SSL_CERT_FILE. --offline is no sandbox: \
-it refuses what comes to the proxy.
+it refuses what comes to the proxy. The proxy listens on loopback without a password: while the program runs, other users of \
+this machine can use it, and through it a proxy that HTTPS_PROXY names.
 
 Exit codes: the program's; 128 + n when signal n ended it; 127 when there is no such program and 126 when it cannot be run; \
 2 and 3 as with every command when nothing was run.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::child::Ended;
 use crate::proxy::{Counted, Verdict};
+use crate::words::plain;
 
 /// How it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -222,11 +223,6 @@ fn who(name: Option<&str>, id: Option<&str>) -> String {
 /// Many requests are refused before anyone looks at the resource.
 fn what(resource: Option<&str>) -> String {
     resource.map(|resource| format!(" for {}", plain(resource))).unwrap_or_default()
-}
-
-/// One line that does not steer the terminal, whatever the program sent.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn times(requests: u64) -> String {
