@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn moves_and_stands_still() {
         let clock = EmulatorClock::new(0);
-        clock.set_unix(1_000_000);
         clock.freeze();
+        clock.set_unix(1_000_000);
         clock.advance(Duration::from_secs(90));
         clock.rewind(Duration::from_secs(30));
         assert_eq!(clock.now_unix(), 1_000_060);
