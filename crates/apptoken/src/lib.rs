@@ -54,6 +54,7 @@ mod error;
 pub mod http;
 mod issuer;
 mod managed_identity;
+mod request;
 mod scope;
 mod token;
 mod token_endpoint;

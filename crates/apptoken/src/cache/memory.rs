@@ -19,11 +19,14 @@ pub(crate) struct Memory {
 pub(crate) struct KeyRef<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) scope: &'a str,
+    /// What else, as [`Options::extra_key`](crate::request::Options::extra_key) writes it; empty for a plain call.
+    pub(crate) extra: &'a str,
 }
 
 struct Key {
     tenant: Box<str>,
     scope: Box<str>,
+    extra: Box<str>,
 }
 
 impl Memory {
@@ -49,7 +52,7 @@ impl Memory {
         if self.slots.len() >= self.max_entries {
             self.make_room(now);
         }
-        let owned = Key { tenant: key.tenant.into(), scope: key.scope.into() };
+        let owned = Key { tenant: key.tenant.into(), scope: key.scope.into(), extra: key.extra.into() };
         self.slots.pin().get_or_insert_with(owned, Arc::default).clone()
     }
 
@@ -93,12 +96,16 @@ impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.tenant.hash(state);
         self.scope.hash(state);
+        // a hit of a plain call hashes no more than it needs
+        if !self.extra.is_empty() {
+            self.extra.hash(state);
+        }
     }
 }
 
 impl Key {
     fn borrowed(&self) -> KeyRef<'_> {
-        KeyRef { tenant: &self.tenant, scope: &self.scope }
+        KeyRef { tenant: &self.tenant, scope: &self.scope, extra: &self.extra }
     }
 }
 
@@ -128,7 +135,7 @@ mod tests {
     use super::*;
 
     fn key(scope: &str) -> KeyRef<'_> {
-        KeyRef { tenant: "contoso.com", scope }
+        KeyRef { tenant: "contoso.com", scope, extra: "" }
     }
 
     #[test]
@@ -138,11 +145,12 @@ mod tests {
         let one = memory.slot(key("a"), now);
         assert!(Arc::ptr_eq(&one, &memory.slot(key("a"), now)));
         assert!(!Arc::ptr_eq(&one, &memory.slot(key("b"), now)));
-        assert!(!Arc::ptr_eq(&one, &memory.slot(KeyRef { tenant: "fabrikam.com", scope: "a" }, now)));
+        assert!(!Arc::ptr_eq(&one, &memory.slot(KeyRef { tenant: "fabrikam.com", scope: "a", extra: "" }, now)));
+        assert!(!Arc::ptr_eq(&one, &memory.slot(KeyRef { extra: "1:a", ..key("a") }, now)));
         // the same characters, cut elsewhere
         assert!(!Arc::ptr_eq(
-            &memory.slot(KeyRef { tenant: "ab", scope: "c" }, now),
-            &memory.slot(KeyRef { tenant: "a", scope: "bc" }, now)
+            &memory.slot(KeyRef { tenant: "ab", scope: "c", extra: "" }, now),
+            &memory.slot(KeyRef { tenant: "a", scope: "bc", extra: "" }, now)
         ));
     }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Acquire;
 use crate::acquire::{self, Call, Inner};
+use crate::request::Options;
 use crate::{AccessToken, Error};
 
 /// One call for a token of an identity that has one tenant: a managed identity, or what the environment gave; `.await`
@@ -15,28 +16,30 @@ use crate::{AccessToken, Error};
 pub struct AcquireToken<'a> {
     client: &'a Arc<Inner>,
     scope: Cow<'a, str>,
-    claims: Option<&'a str>,
-    force_refresh: bool,
     correlation_id: Option<Uuid>,
+    /// None for a plain call, which so allocates nothing.
+    options: Option<Arc<Options>>,
 }
 
 impl<'a> AcquireToken<'a> {
     pub(super) fn new(client: &'a Arc<Inner>, scope: Cow<'a, str>) -> Self {
-        Self { client, scope, claims: None, force_refresh: false, correlation_id: None }
+        Self { client, scope, correlation_id: None, options: None }
     }
 
     /// Answers a claims challenge, JSON from the `WWW-Authenticate` of an API: the kept token is passed over, the new one
     /// is kept in its place. A token endpoint gets the claims; of a managed identity's sources Service Fabric alone is
     /// told which token was turned down, the others may give it again until its platform's own cache lets it go.
-    pub fn claims(mut self, claims: &'a str) -> Self {
-        self.claims = Some(claims);
+    pub fn claims(mut self, claims: impl Into<String>) -> Self {
+        self.options().claims = Some(claims.into().into());
         self
     }
 
     /// Passes the kept token over; the new one is kept in its place. Callers that come while the request is in flight
     /// share it, forced or not.
     pub fn force_refresh(mut self, force: bool) -> Self {
-        self.force_refresh = force;
+        if force || self.options.is_some() {
+            self.options().force_refresh = force;
+        }
         self
     }
 
@@ -46,13 +49,16 @@ impl<'a> AcquireToken<'a> {
         self
     }
 
+    fn options(&mut self) -> &mut Options {
+        Arc::make_mut(self.options.get_or_insert_default())
+    }
+
     fn call(&self) -> Call<'_> {
         Call {
             scope: self.client.scope_rule.asked_for(&self.scope),
             tenant: None,
-            claims: self.claims,
-            force_refresh: self.force_refresh,
             correlation_id: self.correlation_id,
+            options: self.options.as_ref(),
         }
     }
 }
@@ -74,9 +80,8 @@ impl fmt::Debug for AcquireToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AcquireToken")
             .field("scope", &self.scope)
-            .field("claims", &self.claims)
-            .field("force_refresh", &self.force_refresh)
             .field("correlation_id", &self.correlation_id)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use uuid::Uuid;
 
 use crate::acquire::{self, Call, Inner};
+use crate::request::Options;
 use crate::{AccessToken, Error};
 
 /// One call for a token, with what is unusual about it; `.await` runs it.
@@ -16,14 +17,14 @@ pub struct AcquireTokenForClient<'a> {
     client: &'a Arc<Inner>,
     scope: Cow<'a, str>,
     tenant: Option<&'a str>,
-    claims: Option<&'a str>,
-    force_refresh: bool,
     correlation_id: Option<Uuid>,
+    /// None for a plain call, which so allocates nothing.
+    options: Option<Arc<Options>>,
 }
 
 impl<'a> AcquireTokenForClient<'a> {
     pub(super) fn new(client: &'a Arc<Inner>, scope: Cow<'a, str>) -> Self {
-        Self { client, scope, tenant: None, claims: None, force_refresh: false, correlation_id: None }
+        Self { client, scope, tenant: None, correlation_id: None, options: None }
     }
 
     /// Asks another tenant than the client's own, for an app that is known in several. Each tenant has its own token.
@@ -34,15 +35,17 @@ impl<'a> AcquireTokenForClient<'a> {
 
     /// Answers a claims challenge: JSON from [`Denied::claims`](crate::Denied::claims) or from the `WWW-Authenticate`
     /// of an API. The kept token is passed over, the new one is kept in its place.
-    pub fn claims(mut self, claims: &'a str) -> Self {
-        self.claims = Some(claims);
+    pub fn claims(mut self, claims: impl Into<String>) -> Self {
+        self.options().claims = Some(claims.into().into());
         self
     }
 
     /// Passes the kept token over; the new one is kept in its place. Callers that come while the request is in flight
     /// share it, forced or not.
     pub fn force_refresh(mut self, force: bool) -> Self {
-        self.force_refresh = force;
+        if force || self.options.is_some() {
+            self.options().force_refresh = force;
+        }
         self
     }
 
@@ -52,13 +55,16 @@ impl<'a> AcquireTokenForClient<'a> {
         self
     }
 
+    fn options(&mut self) -> &mut Options {
+        Arc::make_mut(self.options.get_or_insert_default())
+    }
+
     fn call(&self) -> Call<'_> {
         Call {
             scope: &self.scope,
             tenant: self.tenant,
-            claims: self.claims,
-            force_refresh: self.force_refresh,
             correlation_id: self.correlation_id,
+            options: self.options.as_ref(),
         }
     }
 }
@@ -81,9 +87,8 @@ impl fmt::Debug for AcquireTokenForClient<'_> {
         f.debug_struct("AcquireTokenForClient")
             .field("scope", &self.scope)
             .field("tenant", &self.tenant)
-            .field("claims", &self.claims)
-            .field("force_refresh", &self.force_refresh)
             .field("correlation_id", &self.correlation_id)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

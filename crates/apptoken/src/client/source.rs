@@ -25,7 +25,7 @@ pub struct TokenSource {
 
 impl TokenSource {
     pub(super) fn new(inner: &Arc<Inner>, scope: &str) -> Result<Self, Error> {
-        let call = plain(inner.scope_rule.asked_for(scope));
+        let call = Call::plain(inner.scope_rule.asked_for(scope));
         let tenant = acquire::check(inner, &call)?;
         let slot = inner.memory.slot(call.key(inner), inner.clock.now());
         Ok(Self { client: inner.clone(), slot, tenant, scope: call.scope.into() })
@@ -41,7 +41,7 @@ impl TokenSource {
         let now = inner.clock.now();
         match self.slot.fresh(now) {
             Some(data) => Acquire::hit(acquire::served(data, now)),
-            None => Acquire::miss(acquire::from_slot(inner, &self.slot, &self.tenant, plain(&self.scope))),
+            None => Acquire::miss(acquire::from_slot(inner, &self.slot, &self.tenant, Call::plain(&self.scope))),
         }
     }
 
@@ -56,8 +56,4 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenSource").field("scope", &self.scope).field("client", &self.client).finish_non_exhaustive()
     }
-}
-
-fn plain(scope: &str) -> Call<'_> {
-    Call { scope, tenant: None, claims: None, force_refresh: false, correlation_id: None }
 }

@@ -74,10 +74,10 @@ pub(super) async fn from_source(
 ) -> Result<SecretString, Error> {
     let request = AssertionRequest {
         client_id: occasion.client_id.to_owned(),
-        tenant: occasion.tenant.to_owned(),
+        tenant: occasion.asked.tenant.as_str().to_owned(),
         token_endpoint: occasion.token_endpoint.to_owned(),
-        claims: occasion.claims.map(str::to_owned),
-        correlation_id: occasion.correlation_id,
+        claims: occasion.asked.options.claims.as_deref().map(str::to_owned),
+        correlation_id: occasion.asked.correlation_id,
     };
     // an error of this library (another client's) says by itself what is to be done and whether it passes
     let assertion = source.assertion(request).await.map_err(|cause| match cause.downcast::<Error>() {

@@ -9,7 +9,6 @@ mod token_file;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use uuid::Uuid;
 
 pub(crate) use assertion::DynAssertionSource;
 pub use assertion::{AssertionRequest, AssertionSource};
@@ -21,6 +20,7 @@ pub(crate) use token_file::TokenFile;
 use crate::Error;
 use crate::clock::Clock;
 use crate::http::{DynTransport, RetryPolicy};
+use crate::request::Asked;
 
 /// The one credential of a client.
 pub(crate) enum Credential {
@@ -60,10 +60,8 @@ impl Proof {
 /// The request that a proof is made for.
 pub(crate) struct Occasion<'a> {
     pub(crate) client_id: &'a str,
-    pub(crate) tenant: &'a str,
     pub(crate) token_endpoint: &'a str,
-    pub(crate) claims: Option<&'a str>,
-    pub(crate) correlation_id: Uuid,
+    pub(crate) asked: Asked<'a>,
 }
 
 /// What a proof is made with.

@@ -88,7 +88,7 @@ impl PipelineOidc {
                 Err(Error::new(ErrorKind::Transport, what).with_source(cause).transient())
             }
         };
-        outcome.map_err(|error| error.with_correlation_id(occasion.correlation_id))
+        outcome.map_err(|error| error.with_correlation_id(occasion.asked.correlation_id))
     }
 
     fn request(&self, occasion: &Occasion<'_>) -> Result<Request, Error> {

@@ -1,11 +1,12 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoint::{Endpoint, secret_header};
-use super::{Identity, UserAssignedId, Wanted};
+use super::{Identity, UserAssignedId};
 use crate::Error;
 use crate::env_vars::{IDENTITY_ENDPOINT, IDENTITY_HEADER};
 use crate::environment::Environment;
 use crate::http::Request;
+use crate::request::Asked;
 
 /// App Service, Functions and Container Apps.
 pub(crate) struct AppService {
@@ -28,8 +29,8 @@ impl AppService {
         self.header.expose_secret()
     }
 
-    pub(super) fn request(&self, identity: &Identity, wanted: &Wanted<'_>) -> Result<Request, Error> {
-        let mut query = vec![("api-version", "2019-08-01"), ("resource", wanted.resource)];
+    pub(super) fn request(&self, identity: &Identity, asked: Asked<'_>) -> Result<Request, Error> {
+        let mut query = vec![("api-version", "2019-08-01"), ("resource", asked.scope)];
         if let Identity::User(id) = identity {
             query.push(match id {
                 UserAssignedId::Client(id) => ("client_id", id),

@@ -5,13 +5,14 @@ use ::http::header::WWW_AUTHENTICATE;
 use ::http::{HeaderValue, StatusCode};
 use zeroize::Zeroizing;
 
+use super::METADATA;
 use super::endpoint::Endpoint;
-use super::{METADATA, Wanted};
 use crate::Error;
 use crate::env_vars::{IDENTITY_ENDPOINT, IMDS_ENDPOINT, PROGRAM_DATA, PROGRAM_FILES};
 use crate::environment::Environment;
 use crate::error::ErrorKind;
 use crate::http::{Request, Response};
+use crate::request::Asked;
 
 /// A machine outside Azure with the Azure Connected Machine agent.
 ///
@@ -41,8 +42,8 @@ impl AzureArc {
         &self.endpoint
     }
 
-    pub(super) fn request(&self, wanted: &Wanted<'_>) -> Result<Request, Error> {
-        self.endpoint.get(&[("api-version", "2020-06-01"), ("resource", wanted.resource)], [METADATA])
+    pub(super) fn request(&self, asked: Asked<'_>) -> Result<Request, Error> {
+        self.endpoint.get(&[("api-version", "2020-06-01"), ("resource", asked.scope)], [METADATA])
     }
 
     /// The `Authorization` that answers the agent's challenge; `None` when the answer is not a challenge.

@@ -1,9 +1,10 @@
+use super::METADATA;
 use super::endpoint::Endpoint;
-use super::{METADATA, Wanted};
 use crate::Error;
 use crate::env_vars::MSI_ENDPOINT;
 use crate::environment::Environment;
 use crate::http::Request;
+use crate::request::Asked;
 
 /// Cloud Shell.
 pub(crate) struct CloudShell {
@@ -19,7 +20,7 @@ impl CloudShell {
         &self.endpoint
     }
 
-    pub(super) fn request(&self, wanted: &Wanted<'_>) -> Result<Request, Error> {
-        self.endpoint.post_form(&[("resource", wanted.resource)], [METADATA])
+    pub(super) fn request(&self, asked: Asked<'_>) -> Result<Request, Error> {
+        self.endpoint.post_form(&[("resource", asked.scope)], [METADATA])
     }
 }

@@ -1,11 +1,12 @@
 use ::http::HeaderValue;
 
 use super::endpoint::Endpoint;
-use super::{Identity, METADATA, UserAssignedId, Wanted};
+use super::{Identity, METADATA, UserAssignedId};
 use crate::Error;
 use crate::env_vars::AZURE_POD_IDENTITY_AUTHORITY_HOST;
 use crate::environment::Environment;
 use crate::http::Request;
+use crate::request::Asked;
 
 /// The instance-metadata service, version 1.
 pub(crate) struct Imds {
@@ -25,8 +26,8 @@ impl Imds {
         &self.endpoint
     }
 
-    pub(super) fn request(&self, identity: &Identity, wanted: &Wanted<'_>) -> Result<Request, Error> {
-        let mut query = vec![("api-version", "2018-02-01"), ("resource", wanted.resource)];
+    pub(super) fn request(&self, identity: &Identity, asked: Asked<'_>) -> Result<Request, Error> {
+        let mut query = vec![("api-version", "2018-02-01"), ("resource", asked.scope)];
         if let Identity::User(id) = identity {
             query.push(match id {
                 UserAssignedId::Client(id) => ("client_id", id),
@@ -34,7 +35,7 @@ impl Imds {
                 UserAssignedId::Resource(id) => ("msi_res_id", id),
             });
         }
-        let id = HeaderValue::try_from(wanted.correlation_id.to_string())
+        let id = HeaderValue::try_from(asked.correlation_id.to_string())
             .map_err(|_| Error::configuration("the correlation id is not fit for a header"))?;
         let sku = HeaderValue::from_static("apptoken");
         let version = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));

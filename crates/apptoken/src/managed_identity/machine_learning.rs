@@ -1,11 +1,12 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoint::{Endpoint, secret_header};
-use super::{Identity, METADATA, Wanted};
+use super::{Identity, METADATA};
 use crate::Error;
 use crate::env_vars::{DEFAULT_IDENTITY_CLIENT_ID, MSI_ENDPOINT, MSI_SECRET};
 use crate::environment::Environment;
 use crate::http::Request;
+use crate::request::Asked;
 
 /// Compute of Azure Machine Learning.
 pub(crate) struct MachineLearning {
@@ -31,12 +32,12 @@ impl MachineLearning {
         self.secret.expose_secret()
     }
 
-    pub(super) fn request(&self, identity: &Identity, wanted: &Wanted<'_>) -> Result<Request, Error> {
+    pub(super) fn request(&self, identity: &Identity, asked: Asked<'_>) -> Result<Request, Error> {
         let client_id = match identity {
             Identity::User(id) => Some(id.value()),
             Identity::System => self.default_client_id.as_deref(),
         };
-        let mut query = vec![("api-version", "2017-09-01"), ("resource", wanted.resource)];
+        let mut query = vec![("api-version", "2017-09-01"), ("resource", asked.scope)];
         query.extend(client_id.map(|id| ("clientid", id)));
         self.endpoint.get(&query, [METADATA, ("secret", secret_header(MSI_SECRET, &self.secret)?)])
     }

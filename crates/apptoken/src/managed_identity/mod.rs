@@ -19,13 +19,13 @@ use std::fmt;
 
 use ::http::HeaderValue;
 use ::http::header::AUTHORIZATION;
-use uuid::Uuid;
 
 use self::retry::Rules;
 pub(crate) use self::source::Source;
 use crate::Error;
 use crate::clock::Clock;
 use crate::http::{DynTransport, Request, Response};
+use crate::request::Asked;
 use crate::token_endpoint::Grant;
 
 /// A user-assigned identity, by one of its names.
@@ -75,14 +75,6 @@ pub(crate) struct ManagedIdentity {
     note: Option<String>,
 }
 
-/// What a token is wanted for.
-pub(crate) struct Wanted<'a> {
-    pub(crate) resource: &'a str,
-    pub(crate) correlation_id: Uuid,
-    /// A token that was turned down by an API: the platform is not to give it again, if it can be told so.
-    pub(crate) rejected: Option<&'a str>,
-}
-
 impl ManagedIdentity {
     /// Refuses an identity that the source cannot name.
     pub(crate) fn new(
@@ -108,16 +100,16 @@ impl ManagedIdentity {
     }
 
     /// Asks the source for a token.
-    pub(crate) async fn ask(&self, wanted: &Wanted<'_>, clock: &dyn Clock) -> Result<Grant, Error> {
-        let outcome = match self.exchange(wanted, clock).await {
+    pub(crate) async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Grant, Error> {
+        let outcome = match self.exchange(asked, clock).await {
             Ok(response) => answer::read(&response, self, clock.system_time()),
             Err(error) => Err(error),
         };
-        outcome.map_err(|error| error.with_correlation_id(wanted.correlation_id))
+        outcome.map_err(|error| error.with_correlation_id(asked.correlation_id))
     }
 
-    async fn exchange(&self, wanted: &Wanted<'_>, clock: &dyn Clock) -> Result<Response, Error> {
-        let mut request = self.source.request(&self.identity, wanted)?;
+    async fn exchange(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Response, Error> {
+        let mut request = self.source.request(&self.identity, asked)?;
         let response = self.send(request.clone(), clock).await?;
         if let Source::AzureArc(arc) = &self.source
             && let Some(basic) = arc.answer_challenge(&response)?

@@ -1,12 +1,13 @@
 use aws_lc_rs::digest;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Identity;
 use super::endpoint::{Endpoint, secret_header};
-use super::{Identity, Wanted};
 use crate::Error;
 use crate::env_vars::{IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT};
 use crate::environment::Environment;
 use crate::http::{Request, ThumbprintPin};
+use crate::request::Asked;
 
 /// A Service Fabric cluster. Its server's certificate is signed by nobody: the platform tells its thumbprint.
 pub(crate) struct ServiceFabric {
@@ -49,9 +50,9 @@ impl ServiceFabric {
     }
 
     /// The one source that can be told which token an API has turned down.
-    pub(super) fn request(&self, identity: &Identity, wanted: &Wanted<'_>) -> Result<Request, Error> {
-        let rejected = wanted.rejected.map(|token| hex(digest::digest(&digest::SHA256, token.as_bytes()).as_ref()));
-        let mut query = vec![("api-version", "2020-05-01"), ("resource", wanted.resource)];
+    pub(super) fn request(&self, identity: &Identity, asked: Asked<'_>) -> Result<Request, Error> {
+        let rejected = asked.rejected.map(|token| hex(digest::digest(&digest::SHA256, token.as_bytes()).as_ref()));
+        let mut query = vec![("api-version", "2020-05-01"), ("resource", asked.scope)];
         if let Identity::User(id) = identity {
             query.push(("principalId", id.value()));
         }

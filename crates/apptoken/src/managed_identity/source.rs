@@ -5,11 +5,12 @@ use super::endpoint::Endpoint;
 use super::imds::Imds;
 use super::machine_learning::MachineLearning;
 use super::service_fabric::ServiceFabric;
-use super::{Identity, ManagedIdentitySource, UserAssignedId, Wanted};
+use super::{Identity, ManagedIdentitySource, UserAssignedId};
 use crate::Error;
 use crate::env_vars::{IDENTITY_ENDPOINT, IDENTITY_HEADER, MSI_ENDPOINT, MSI_SECRET};
 use crate::environment::Environment;
 use crate::http::{Request, ThumbprintPin};
+use crate::request::Asked;
 
 /// A source as found in the environment, with its endpoint and secrets.
 pub(crate) enum Source {
@@ -116,14 +117,14 @@ impl Source {
         Err(Error::configuration(problem).with_advice(advice))
     }
 
-    pub(super) fn request(&self, identity: &Identity, wanted: &Wanted<'_>) -> Result<Request, Error> {
+    pub(super) fn request(&self, identity: &Identity, asked: Asked<'_>) -> Result<Request, Error> {
         match self {
-            Self::AppService(source) => source.request(identity, wanted),
-            Self::AzureArc(source) => source.request(wanted),
-            Self::CloudShell(source) => source.request(wanted),
-            Self::Imds(source) => source.request(identity, wanted),
-            Self::MachineLearning(source) => source.request(identity, wanted),
-            Self::ServiceFabric(source) => source.request(identity, wanted),
+            Self::AppService(source) => source.request(identity, asked),
+            Self::AzureArc(source) => source.request(asked),
+            Self::CloudShell(source) => source.request(asked),
+            Self::Imds(source) => source.request(identity, asked),
+            Self::MachineLearning(source) => source.request(identity, asked),
+            Self::ServiceFabric(source) => source.request(identity, asked),
         }
     }
 }

@@ -7,7 +7,6 @@ use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use secrecy::zeroize::Zeroizing;
 use url::form_urlencoded;
-use uuid::Uuid;
 
 pub(crate) use response::{Grant, bearer, json, shortened};
 
@@ -15,22 +14,21 @@ use crate::Error;
 use crate::credential::Proof;
 use crate::error::ErrorKind;
 use crate::http::{Request, Response, TransportError, TransportErrorKind};
+use crate::request::Asked;
 
 /// What is asked of a token endpoint.
 pub(crate) struct TokenRequest<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) client_id: &'a str,
-    pub(crate) scope: &'a str,
-    pub(crate) claims: Option<&'a str>,
-    pub(crate) correlation_id: Uuid,
     pub(crate) proof: &'a Proof,
+    pub(crate) asked: Asked<'a>,
 }
 
 impl TokenRequest<'_> {
     /// The request as it goes over the wire.
     pub(crate) fn to_http(&self) -> Result<Request, Error> {
         let text = HeaderValue::from_static;
-        let id = HeaderValue::try_from(self.correlation_id.to_string()).map_err(|_| self.not_sendable())?;
+        let id = HeaderValue::try_from(self.asked.correlation_id.to_string()).map_err(|_| self.not_sendable())?;
         let mut request = Request::new(self.form());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.endpoint.parse().map_err(|_| self.not_sendable())?;
@@ -53,25 +51,26 @@ impl TokenRequest<'_> {
             Ok(response) => Err(response::refusal(&response, self)),
             Err(error) => Err(self.unreachable(error)),
         };
-        grant.map_err(|error| error.with_correlation_id(self.correlation_id))
+        grant.map_err(|error| error.with_correlation_id(self.asked.correlation_id))
     }
 
     /// The form's bytes, wiped when the last copy of the request is dropped.
     fn form(&self) -> Bytes {
+        let Asked { scope, options, .. } = self.asked;
         // sized so that it does not grow and leave copies of the secret behind; the encoding at most triples a byte
         let size = 256
             + 3 * (self.client_id.len()
-                + self.scope.len()
+                + scope.len()
                 + self.proof.secret().len()
-                + self.claims.map_or(0, str::len));
+                + options.claims.as_deref().map_or(0, str::len));
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(size));
         form.append_pair("client_id", self.client_id);
-        form.append_pair("scope", self.scope);
+        form.append_pair("scope", scope);
         for (name, value) in self.proof.fields().into_iter().flatten() {
             form.append_pair(name, value);
         }
         form.append_pair("grant_type", "client_credentials");
-        if let Some(claims) = self.claims {
+        if let Some(claims) = &options.claims {
             form.append_pair("claims", claims);
         }
         Bytes::from_owner(Zeroizing::new(form.finish().into_bytes()))

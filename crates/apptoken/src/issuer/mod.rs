@@ -1,6 +1,10 @@
 //! Who issues the tokens of a client.
 
+mod ask;
+
 use std::sync::Arc;
+
+pub(crate) use ask::Granted;
 
 use crate::authority::Authority;
 use crate::credential::Credential;

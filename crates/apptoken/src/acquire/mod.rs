@@ -1,23 +1,23 @@
 //! The one decision: serve, serve and refresh behind, wait for the request in flight, or ask.
 
+mod keep;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use self::keep::keep;
 use crate::Error;
 use crate::authority::Tenant;
 use crate::cache::{Flight, KeyRef, Memory, Slot, Standing};
 use crate::clock::{Clock, Moment, within};
-use crate::credential::{Means, Occasion};
 use crate::error::ErrorKind;
-use crate::http::{random_below, send_with_retry};
-use crate::issuer::{App, Issuer};
-use crate::managed_identity::Wanted;
+use crate::issuer::Issuer;
+use crate::request::{Asked, Options};
 use crate::scope::ScopeRule;
-use crate::token::{AccessToken, AcquiredFrom, How, Millis, RefreshReason, Timetable, TokenData};
-use crate::token_endpoint::{Grant, TokenRequest};
+use crate::token::{AccessToken, AcquiredFrom, How, Millis, RefreshReason, TokenData};
 
 /// The tokens of one client, and who issues them.
 pub(crate) struct Inner {
@@ -37,19 +37,36 @@ pub(crate) struct Call<'a> {
     pub(crate) scope: &'a str,
     /// None: the client's own.
     pub(crate) tenant: Option<&'a str>,
-    pub(crate) claims: Option<&'a str>,
-    pub(crate) force_refresh: bool,
     pub(crate) correlation_id: Option<Uuid>,
+    /// None for a plain call.
+    pub(crate) options: Option<&'a Arc<Options>>,
 }
 
 impl<'a> Call<'a> {
-    /// What the slot is found by, without an allocation.
-    pub(crate) fn key(&self, client: &'a Inner) -> KeyRef<'a> {
-        KeyRef { tenant: self.tenant.unwrap_or_else(|| client.home.as_str()), scope: self.scope }
+    pub(crate) fn plain(scope: &'a str) -> Self {
+        Self { scope, tenant: None, correlation_id: None, options: None }
     }
 
+    /// What the slot is found by, without an allocation.
+    pub(crate) fn key(&self, client: &'a Inner) -> KeyRef<'a> {
+        KeyRef {
+            tenant: self.tenant.unwrap_or_else(|| client.home.as_str()),
+            scope: self.scope,
+            extra: self.options.map_or("", |options| &options.extra_key),
+        }
+    }
+
+    /// Whether a kept token will do.
     pub(crate) fn may_hit(&self) -> bool {
-        !self.force_refresh && self.claims.is_none()
+        self.options.is_none_or(|options| !options.force_refresh && options.claims.is_none())
+    }
+
+    fn claims(&self) -> Option<&'a str> {
+        self.options.and_then(|options| options.claims.as_deref())
+    }
+
+    fn forced(&self) -> bool {
+        self.options.is_some_and(|options| options.force_refresh)
     }
 }
 
@@ -90,7 +107,7 @@ pub(crate) async fn miss(client: &Arc<Inner>, call: Call<'_>) -> Result<AccessTo
 /// Refuses a call that the authority would refuse, before anything is sent or kept.
 pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
     client.scope_rule.check(call.scope)?;
-    if let Some(claims) = call.claims {
+    if let Some(claims) = call.claims() {
         let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(claims);
         object.map_err(|_| {
             Error::configuration("the claims are not a JSON object")
@@ -115,7 +132,7 @@ pub(crate) async fn from_slot(
             match slot.standing(now) {
                 Standing::Fresh(token) => return Ok(served(token, now)),
                 Standing::Due(token) => {
-                    let refreshing = refresh_behind(client, slot, tenant, &token, call.scope, now);
+                    let refreshing = refresh_behind(client, slot, tenant, &token, call, now);
                     let reason = if refreshing { RefreshReason::Proactive } else { RefreshReason::NotApplicable };
                     return Ok(AccessToken { data: token, how: How { reason, ..How::HIT } });
                 }
@@ -130,7 +147,7 @@ pub(crate) async fn from_slot(
             RefreshReason::ForceRefreshOrClaims
         };
         let request = || flight(client, slot, tenant, call, reason);
-        let outcome = match slot.join_or_ask(now, call.claims, call.may_hit(), request) {
+        let outcome = match slot.join_or_ask(now, call.claims(), call.may_hit(), request) {
             Ok(Some(mut join)) => match &fallback {
                 None => join.await,
                 Some(token) => match within(&*client.clock, PATIENCE, &mut join).await {
@@ -173,11 +190,10 @@ fn refresh_behind(
     slot: &Arc<Slot>,
     tenant: &Tenant,
     token: &Arc<TokenData>,
-    scope: &str,
+    call: Call<'_>,
     now: Moment,
 ) -> bool {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
-    let call = Call { scope, tenant: None, claims: None, force_refresh: false, correlation_id: None };
     let request = || flight(client, slot, tenant, call, RefreshReason::Proactive);
     let joined = slot.join_or_ask(now, None, call.may_hit(), request);
     // another caller that came as soon has already seen to it
@@ -195,21 +211,21 @@ fn flight(
     reason: RefreshReason,
 ) -> Arc<Flight<Result<AccessToken, Error>>> {
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
-    let (scope, claims) = (call.scope.to_owned(), call.claims.map(str::to_owned));
+    let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
     // a caller with claims says that the token in hand was rejected; one who forces a refresh says nothing about it
-    let rejected = if call.claims.is_some() && !call.force_refresh { slot.held() } else { None };
+    let rejected = if call.claims().is_some() && !call.forced() { slot.held() } else { None };
     Flight::new(async move {
         let asked = Asked {
             tenant: &tenant,
             scope: &scope,
-            claims: claims.as_deref(),
             correlation_id,
-            rejected: rejected.as_deref(),
+            options: &options,
+            reason,
+            rejected: rejected.as_deref().map(TokenData::secret),
         };
-        let asking = ask(&client, asked, reason);
         let limit = client.timeout;
-        let outcome = within(&*client.clock, limit, asking)
+        let outcome = within(&*client.clock, limit, ask(&client, asked))
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));
         match &outcome {
@@ -226,110 +242,23 @@ fn flight(
     })
 }
 
+async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
+    let granted = client.issuer.ask(asked, &*client.clock).await?;
+    let http = granted.http.into();
+    let data = Arc::new(keep(client, granted, asked));
+    Ok(AccessToken {
+        data,
+        how: How { source: AcquiredFrom::Authority, reason: asked.reason, stale: false, total: http, http },
+    })
+}
+
 fn too_slow(limit: Duration) -> Error {
     Error::new(ErrorKind::Transport, format!("no token within {limit:?}"))
         .transient()
         .with_advice("the authority, or the assertion callback, is slow or hangs: try again later, or allow more time")
 }
 
-/// What one request is about.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    tenant: &'a Tenant,
-    scope: &'a str,
-    claims: Option<&'a str>,
-    correlation_id: Uuid,
-    /// The token in hand, which an API has turned down.
-    rejected: Option<&'a TokenData>,
-}
-
-/// What came of it.
-struct Granted {
-    grant: Grant,
-    token_endpoint: Box<str>,
-    http: Duration,
-}
-
-async fn ask(client: &Inner, asked: Asked<'_>, reason: RefreshReason) -> Result<AccessToken, Error> {
-    let granted = match &client.issuer {
-        Issuer::Authority(app) => ask_authority(app, &*client.clock, asked).await?,
-        Issuer::ManagedIdentity(identity) => {
-            let wanted = Wanted {
-                resource: asked.scope,
-                correlation_id: asked.correlation_id,
-                rejected: asked.rejected.map(TokenData::secret),
-            };
-            let sent = client.clock.now();
-            let grant = identity.ask(&wanted, &*client.clock).await?;
-            let http = client.clock.now().since(sent);
-            Granted { grant, token_endpoint: identity.endpoint().into(), http }
-        }
-    };
-    let http = granted.http.into();
-    let data = keep(client, granted, asked);
-    let how = How { source: AcquiredFrom::Authority, reason, stale: false, total: http, http };
-    Ok(AccessToken { data: Arc::new(data), how })
-}
-
-/// Assertion, request, answer.
-async fn ask_authority(app: &App, clock: &dyn Clock, asked: Asked<'_>) -> Result<Granted, Error> {
-    let Asked { tenant, scope, claims, correlation_id, .. } = asked;
-    let endpoint = app.authority.token_endpoint(tenant);
-    let occasion = Occasion {
-        client_id: &app.client_id,
-        tenant: tenant.as_str(),
-        token_endpoint: &endpoint,
-        claims,
-        correlation_id,
-    };
-    let means = Means { transport: &*app.transport, clock, retry: &app.retry };
-    let proof = app.credential.prove(&occasion, means).await?;
-    let request =
-        TokenRequest { endpoint: &endpoint, client_id: &app.client_id, scope, claims, correlation_id, proof: &proof };
-    let sent = clock.now();
-    let answer = send_with_retry(&*app.transport, clock, &app.retry, request.to_http()?).await;
-    let http = clock.now().since(sent);
-    let grant = request.read(answer).inspect_err(|error| {
-        if error.denied().is_some_and(|denied| denied.error() == "invalid_client") {
-            app.credential.refused();
-        }
-    })?;
-    Ok(Granted { grant, token_endpoint: endpoint.into(), http })
-}
-
-/// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
-fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
-    let Granted { grant, token_endpoint, .. } = granted;
-    let (now, wall) = (client.clock.now(), client.clock.system_time());
-    let life = grant.expires_in;
-    // a token that lives for less than ten minutes is used for half its life
-    let margin = MARGIN.min(life / 2);
-    let refresh_in = grant.refresh_in.or_else(|| (life >= LONG_LIFE).then_some(life / 2));
-    let refresh_at = refresh_in.map_or(life - margin, |after| after - random_below(JITTER.min(after / 10)));
-    TokenData {
-        header: grant.header,
-        scopes: asked.scope.into(),
-        tenant: asked.tenant.as_str().into(),
-        token_endpoint,
-        correlation_id: asked.correlation_id,
-        expires_on: wall + life,
-        refresh_on: refresh_in.map(|after| wall + after),
-        timetable: Timetable {
-            refresh_at: now + refresh_at.min(life - margin),
-            margin_at: now + (life - margin),
-            expires_at: now + life,
-        },
-    }
-}
-
 /// For a whole acquisition, unless the builder says otherwise: enough for a managed identity's seven tries.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 /// A caller that has a valid token to fall back on waits this long for its successor.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A token with less than this to live is not handed out while a new one can be had. MSAL's figure.
-const MARGIN: Duration = Duration::from_secs(300);
-/// From this lifetime on, half of it is when to refresh if the authority does not say. MSAL's figure.
-const LONG_LIFE: Duration = Duration::from_secs(7200);
-/// A refresh begins up to this much (or a tenth of the time) early, so that tokens fetched together do not come due
-/// together.
-const JITTER: Duration = Duration::from_secs(300);

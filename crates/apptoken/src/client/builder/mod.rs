@@ -1,0 +1,140 @@
+//! Settings of a [`ConfidentialClient`]: here the app and its tokens, one file for the credentials, one for the network.
+
+mod credentials;
+mod network;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::credentials::Credentials;
+use self::network::Network;
+use super::ConfidentialClient;
+use crate::Error;
+use crate::acquire::{self, Inner};
+use crate::authority::{Authority, PUBLIC_CLOUD};
+use crate::cache::Memory;
+use crate::clock::{Clock, SystemClock};
+use crate::environment::Environment;
+use crate::issuer::{App, Issuer};
+use crate::scope::ScopeRule;
+
+/// Settings of a [`ConfidentialClient`]. All are checked by [`build`](Self::build), which sends nothing.
+#[must_use]
+pub struct ConfidentialClientBuilder {
+    client_id: String,
+    authority: String,
+    tenant: Option<String>,
+    credentials: Credentials,
+    scope_rule: ScopeRule,
+    allow_http_loopback: bool,
+    environment: Environment,
+    max_entries: usize,
+    network: Network,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl ConfidentialClientBuilder {
+    pub(super) fn new(client_id: String) -> Self {
+        Self {
+            client_id,
+            authority: PUBLIC_CLOUD.to_owned(),
+            tenant: None,
+            credentials: Credentials::default(),
+            scope_rule: ScopeRule::OneDefault,
+            allow_http_loopback: false,
+            environment: Environment::process(),
+            max_entries: 1_000_000,
+            network: Network::default(),
+            timeout: acquire::TIMEOUT,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The tenant: its id (a GUID) or one of its domain names. Wins over one in the authority.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// The authority: a cloud's host, with or without the tenant. Default: `https://login.microsoftonline.com`.
+    pub fn authority(mut self, authority: impl Into<String>) -> Self {
+        self.authority = authority.into();
+        self
+    }
+
+    /// Where the variables of the pipeline that the program runs in are looked up. Default: the process's.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Lets scopes through that Entra would refuse, several included, for other identity providers. Default: no.
+    pub fn allow_any_scope(mut self, allow: bool) -> Self {
+        self.scope_rule = if allow { ScopeRule::Any } else { ScopeRule::OneDefault };
+        self
+    }
+
+    /// Lets an `http://` authority through when its host is loopback, for a local test server. Default: no.
+    pub fn allow_http_loopback(mut self, allow: bool) -> Self {
+        self.allow_http_loopback = allow;
+        self
+    }
+
+    /// The most tokens that are kept. Default: 1,000,000.
+    pub fn max_cached_tokens(mut self, entries: usize) -> Self {
+        self.max_entries = entries;
+        self
+    }
+
+    /// For one acquisition in all: assertion callback, tries and the waits between them. Default: 2 minutes. What a
+    /// single request may take is the transport's to bound.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Takes the time from `clock`. Default: the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks all settings and makes the client. Sends nothing, spawns nothing, needs no runtime.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) or
+    /// [`ErrorKind::Credential`](crate::ErrorKind::Credential), with what belongs in the place.
+    pub fn build(self) -> Result<ConfidentialClient, Error> {
+        if self.client_id.trim().is_empty() {
+            return Err(Error::configuration("the client id is empty")
+                .with_advice("give the Application (client) ID of the app registration"));
+        }
+        let authority = Authority::parse(&self.authority, self.tenant.as_deref(), self.allow_http_loopback)?;
+        let credential = self.credentials.make(&self.environment, self.allow_http_loopback, &*self.clock)?;
+        let retry = self.network.retry;
+        let transport = self.network.transport()?;
+        let home = authority.tenant().clone();
+        let app = Arc::new(App { client_id: self.client_id, authority, credential, transport, retry });
+        let inner = Inner {
+            issuer: Issuer::Authority(app.clone()),
+            home,
+            scope_rule: self.scope_rule,
+            memory: Memory::new(self.max_entries),
+            timeout: self.timeout,
+            clock: self.clock,
+        };
+        Ok(ConfidentialClient { inner: Arc::new(inner), app })
+    }
+}
+
+impl fmt::Debug for ConfidentialClientBuilder {
+    /// Not the authority: before [`build`](Self::build) has looked at it, it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfidentialClientBuilder")
+            .field("client_id", &self.client_id)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
