@@ -4,10 +4,9 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use base64::Engine;
 use der::Decode;
-use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use crate::key::RSA_ENCRYPTION;
-use crate::{KeyError, PublicKey, base64url};
+use crate::{KeyError, PublicKey, base64url, pem};
 
 /// An X.509 certificate. What identifies it, its thumbprints, are hashes of the DER bytes and need no parsing; a
 /// certificate too odd for the parser therefore still works, without its dates and its key.
@@ -45,14 +44,27 @@ impl Certificate {
     /// # Errors
     /// [`KeyError::NoCertificate`] or [`KeyError::Malformed`].
     pub fn from_pem(pem: &[u8]) -> Result<Vec<Self>, KeyError> {
-        let mut chain = Vec::new();
-        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-            let (kind, der) = section.map_err(|_| KeyError::Malformed("PEM text"))?;
-            if kind == SectionKind::Certificate {
-                chain.push(Self::from_der(der)?);
-            }
-        }
+        let pem = pem::narrow(pem);
+        let blocks = pem::blocks(&pem, |label| CERTIFICATE_LABELS.contains(&label))?;
+        let chain = blocks.iter().map(|block| Self::from_der(block.content())).collect::<Result<Vec<_>, _>>()?;
         if chain.is_empty() { Err(KeyError::NoCertificate) } else { Ok(chain) }
+    }
+
+    /// Puts certificates in the order of a TLS chain and of `x5c`: the one of `key`, its issuer, that one's issuer and so
+    /// on; what belongs to no one comes last, in the order it came in. Without one of `key` the order stays.
+    #[must_use]
+    pub fn in_order(mut certificates: Vec<Self>, key: &PublicKey) -> Vec<Self> {
+        let is_leaf = |certificate: &Self| certificate.public_key().as_ref() == Ok(key);
+        let Some(leaf) = certificates.iter().position(is_leaf) else { return certificates };
+        certificates[..=leaf].rotate_right(1);
+        for at in 1..certificates.len() {
+            let below = &certificates[at - 1];
+            let (issuer, is_root) = (below.issuer().to_owned(), below.issuer() == below.subject());
+            let above = certificates[at..].iter().position(|one| !is_root && one.subject() == issuer);
+            let Some(above) = above else { break };
+            certificates[at..=at + above].rotate_right(1);
+        }
+        certificates
     }
 
     /// The certificate as it is signed.
@@ -182,6 +194,9 @@ impl Facts {
         }
     }
 }
+
+/// RFC 7468 §5.1; the others are OpenSSL's.
+const CERTIFICATE_LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
 fn hash<const N: usize>(algorithm: &'static digest::Algorithm, bytes: &[u8]) -> [u8; N] {
     let digest = digest::digest(algorithm, bytes);

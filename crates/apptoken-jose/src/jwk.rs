@@ -1,6 +1,7 @@
 //! JSON Web Keys (RFC 7517) in the shape of Entra's `discovery/keys` documents.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::{Certificate, KeyError, PublicKey, base64url};
 
@@ -72,9 +73,31 @@ impl Jwk {
     }
 }
 
-/// A JWK set (RFC 7517 §5). Keys of other kinds are kept; [`Jwk::public_key`] refuses them.
+/// A JWK set (RFC 7517 §5). Keys of other kinds are kept; [`Jwk::public_key`] refuses them. What has not even the form of a
+/// key is passed over, as §5 asks for, so that one bad key does not take the good ones with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JwkSet {
     /// The keys, several at a time while one is being rotated out.
+    #[serde(deserialize_with = "well_formed")]
     pub keys: Vec<Jwk>,
+}
+
+fn well_formed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Jwk>, D::Error> {
+    let keys = Vec::<Value>::deserialize(deserializer)?;
+    Ok(keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_key_does_not_take_the_others_with_it() {
+        let keys = r#"{"keys":[{"kty":1},7,null,{"kid":"no kty"},{"kty":"RSA","kid":"a","x5c":"x"},{"kty":"RSA","kid":"b"},{"kty":"EC"}]}"#;
+        let set: JwkSet = serde_json::from_str(keys).unwrap();
+        assert_eq!(set.keys.iter().map(|key| key.kid.as_deref()).collect::<Vec<_>>(), [Some("b"), None]);
+        for no_set in [r#"{"keys":{}}"#, "{}", "[]"] {
+            assert!(serde_json::from_str::<JwkSet>(no_set).is_err());
+        }
+    }
 }

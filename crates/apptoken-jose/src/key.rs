@@ -12,11 +12,10 @@ use aws_lc_rs::signature::{
 use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
 use der::{Decode, Encode, Sequence, SliceReader};
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
-use rustls_pki_types::pem::{PemObject, SectionKind};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{JwsError, KeyError};
+use crate::{JwsError, KeyError, pem, traditional};
 
 /// The signature algorithms that Entra ID takes for client assertions (RFC 7518 §3.3, §3.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,6 +37,13 @@ impl Algorithm {
             Self::Rs256 => "RS256",
             Self::Ps256 => "PS256",
         }
+    }
+
+    /// SHA-256 of `message`, which both algorithms sign: what a signer asks for that takes digests, such as Azure Key Vault.
+    #[must_use]
+    pub fn digest(self, message: &[u8]) -> [u8; 32] {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, message);
+        std::array::from_fn(|i| digest.as_ref()[i])
     }
 
     fn encoding(self) -> &'static dyn RsaEncoding {
@@ -74,25 +80,31 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The first private key of a PEM text: PKCS#8, PKCS#8 encrypted with PBES2 (`passphrase`), or PKCS#1.
+    /// The first private key of a PEM text: PKCS#8, PKCS#8 encrypted with PBES2, PKCS#1, or PKCS#1 in OpenSSL's old
+    /// encryption (`DEK-Info`); `passphrase` is for the encrypted ones.
     ///
     /// # Errors
     /// Says what the input is instead: no key, another kind of key, an encryption that is not supported, a wrong password.
     pub fn from_pem(pem: &[u8], passphrase: Option<&[u8]>) -> Result<Self, KeyError> {
-        if let Some(block) = encrypted_block(pem)? {
-            return Self::from_encrypted_pem(block, passphrase);
-        }
-        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-            let (kind, der) = section.map_err(|_| KeyError::Malformed("PEM text"))?;
-            let der = Zeroizing::new(der);
-            match kind {
-                SectionKind::PrivateKey => return Self::from_pkcs8_der(&der),
-                SectionKind::RsaPrivateKey => return Self::from_pkcs1_der(&der),
-                SectionKind::EcPrivateKey => return Err(KeyError::NotRsa),
-                _ => {}
+        let pem = pem::narrow(pem);
+        let keys = pem::blocks(&pem, |label| label.ends_with("PRIVATE KEY"))?;
+        let key = keys.first().ok_or(KeyError::NoPrivateKey)?;
+        match (key.label, key.header("DEK-Info")) {
+            ("PRIVATE KEY", _) => Self::from_pkcs8_der(key.content()),
+            ("ENCRYPTED PRIVATE KEY", _) => Self::from_encrypted_der(key.content(), passphrase),
+            ("RSA PRIVATE KEY", None) => Self::from_pkcs1_der(key.content()),
+            ("RSA PRIVATE KEY", Some(dek_info)) => {
+                let passphrase = passphrase.ok_or(KeyError::Encrypted)?;
+                let plain = traditional::decrypt(dek_info, key.content(), passphrase)?;
+                // one wrong password in 256 leaves the padding right
+                Self::from_pkcs1_der(&plain).map_err(|error| match error {
+                    KeyError::Malformed(_) => KeyError::WrongPassword,
+                    other => other,
+                })
             }
+            ("OPENSSH PRIVATE KEY", _) => Err(KeyError::Malformed("RSA key (it is one of OpenSSH's own form)")),
+            _ => Err(KeyError::NotRsa),
         }
-        Err(KeyError::NoPrivateKey)
     }
 
     /// PKCS#8 `PrivateKeyInfo` (RFC 5208).
@@ -161,13 +173,11 @@ impl SigningKey {
         document.to_pem("PRIVATE KEY", pkcs8::LineEnding::LF).map_err(|_| KeyError::Malformed("RSA private key"))
     }
 
-    fn from_encrypted_pem(block: &str, passphrase: Option<&[u8]>) -> Result<Self, KeyError> {
-        const WHAT: &str = "encrypted PKCS#8 private key";
-        let (_, document) = SecretDocument::from_pem(block).map_err(|_| KeyError::Malformed(WHAT))?;
-        let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|error| match error {
+    fn from_encrypted_der(der: &[u8], passphrase: Option<&[u8]>) -> Result<Self, KeyError> {
+        let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| match error {
             // PBES1 and other schemes: their parameters are not PBES2's
             pkcs8::Error::Asn1(_) => KeyError::UnsupportedEncryption,
-            _ => KeyError::Malformed(WHAT),
+            _ => KeyError::Malformed("encrypted PKCS#8 private key"),
         })?;
         let passphrase = passphrase.ok_or(KeyError::Encrypted)?;
         if encrypted.encryption_algorithm.pbes2().is_none() {
@@ -276,19 +286,6 @@ impl fmt::Debug for PublicKey {
 struct RsaPublicKey<'a> {
     n: UintRef<'a>,
     e: UintRef<'a>,
-}
-
-/// The `ENCRYPTED PRIVATE KEY` block of a PEM text, which rustls-pki-types passes over in silence.
-fn encrypted_block(pem: &[u8]) -> Result<Option<&str>, KeyError> {
-    const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
-    const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
-    let Ok(text) = std::str::from_utf8(pem) else { return Ok(None) };
-    if text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(KeyError::UnsupportedEncryption);
-    }
-    let Some(start) = text.find(BEGIN) else { return Ok(None) };
-    let length = text[start..].find(END).ok_or(KeyError::Malformed("PEM text"))?;
-    Ok(Some(&text[start..start + length + END.len()]))
 }
 
 /// Why AWS-LC does not load a PKCS#1 key: most often because it is too small.

@@ -27,8 +27,10 @@ pub mod issue;
 pub mod jwk;
 pub mod jws;
 mod key;
+mod pem;
 #[cfg(feature = "pfx")]
 pub mod pfx;
+mod traditional;
 
 pub use certificate::Certificate;
 pub use error::{JwsError, KeyError};

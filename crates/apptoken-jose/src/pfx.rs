@@ -41,12 +41,10 @@ pub fn open(bytes: &[u8], password: &[u8]) -> Result<Pfx, KeyError> {
     if chain.is_empty() {
         chain = unlinked_certificates(&store)?;
     }
-    let leaf = chain
-        .iter()
-        .position(|certificate| certificate.public_key().as_ref() == Ok(key.public_key()))
-        .or(if chain.is_empty() { None } else { Some(0) })
-        .ok_or(KeyError::NoCertificate)?;
-    chain[..=leaf].rotate_right(1);
+    if chain.is_empty() {
+        return Err(KeyError::NoCertificate);
+    }
+    let chain = Certificate::in_order(chain, key.public_key());
     Ok(Pfx { key, chain })
 }
 

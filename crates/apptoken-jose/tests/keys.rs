@@ -23,6 +23,14 @@ fn every_form_of_the_key_is_the_same_key() {
         ("PKCS#1", keys::PKCS1, None),
         ("PBES2 AES", keys::ENCRYPTED, password),
         ("PBES2 3DES", keys::ENCRYPTED_3DES, password),
+        ("DEK-Info AES-128", keys::ENCRYPTED_TRADITIONAL, password),
+        ("DEK-Info AES-256", keys::ENCRYPTED_TRADITIONAL_256, password),
+        ("DEK-Info 3DES", keys::ENCRYPTED_TRADITIONAL_3DES, password),
+        (
+            "noise that is not UTF-8 around an encrypted key",
+            &[b"caf\xe9\n", keys::ENCRYPTED, b"\xff"].concat(),
+            password,
+        ),
         ("certificate before the key", &[keys::CERTIFICATE, keys::PKCS8].concat(), None),
     ] {
         assert_eq!(SigningKey::from_pem(pem, password).unwrap().public_key(), &want, "{name}");
@@ -54,7 +62,11 @@ fn what_is_no_usable_key_says_what_it_is() {
     assert_eq!(pem(keys::ENCRYPTED, None), KeyError::Encrypted);
     assert_eq!(pem(keys::ENCRYPTED, Some(b"wrong")), KeyError::WrongPassword);
     assert_eq!(pem(keys::ENCRYPTED_PBES1, Some(b"c4n4ry-key")), KeyError::UnsupportedEncryption);
-    assert_eq!(pem(keys::ENCRYPTED_TRADITIONAL, Some(b"c4n4ry-key")), KeyError::UnsupportedEncryption);
+    assert_eq!(pem(keys::ENCRYPTED_TRADITIONAL, None), KeyError::Encrypted);
+    assert_eq!(pem(keys::ENCRYPTED_TRADITIONAL, Some(b"wrong")), KeyError::WrongPassword);
+    let other_cipher =
+        String::from_utf8(keys::ENCRYPTED_TRADITIONAL.to_vec()).unwrap().replace("AES-128-CBC", "DES-CBC");
+    assert_eq!(pem(other_cipher.as_bytes(), Some(b"c4n4ry-key")), KeyError::UnsupportedEncryption);
     assert_eq!(Certificate::from_pem(keys::PKCS8), Err(KeyError::NoCertificate));
     assert_eq!(open(keys::PFX, b"wrong"), KeyError::WrongPassword);
     assert_eq!(open(keys::PFX_LEGACY, b"wrong"), KeyError::WrongPassword);
@@ -170,4 +182,21 @@ fn a_certificate_tells_its_thumbprints_and_dates() {
     assert_eq!(certificate.x5t_s256().len(), 43);
     assert_eq!(Certificate::from_pem(keys::EC_CERTIFICATE).unwrap()[0].public_key(), Err(KeyError::NotRsa));
     assert!(Certificate::from_der(&b"not DER"[..]).is_err());
+}
+
+/// Leaf, intermediate and root by OpenSSL, in a PFX and in PEM files of any order.
+#[test]
+fn a_chain_comes_leaf_first() {
+    let want = ["CN=chained", "CN=intermediate", "CN=root"];
+    let subjects = |chain: &[Certificate]| chain.iter().map(|one| one.subject().to_owned()).collect::<Vec<_>>();
+    let opened = pfx::open(keys::PFX_CHAIN, keys::PFX_PASSWORD.as_bytes()).unwrap();
+    assert_eq!(subjects(&opened.chain), want);
+    let leaf = opened.key.public_key();
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
+        let shuffled = order.iter().flat_map(|&at| opened.chain[at].to_pem().into_bytes()).collect::<Vec<_>>();
+        let read = Certificate::from_pem(&shuffled).unwrap();
+        assert_eq!(subjects(&Certificate::in_order(read, leaf)), want, "{order:?}");
+    }
+    let strangers = vec![certificate(), opened.chain[1].clone(), opened.chain[0].clone()];
+    assert_eq!(subjects(&Certificate::in_order(strangers, leaf)), ["CN=chained", "CN=intermediate", "CN=daemon"]);
 }

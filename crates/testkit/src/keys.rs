@@ -24,8 +24,12 @@ files! {
     ENCRYPTED_3DES = "encrypted-3des.pem";
     /// Its key, PBES1: not supported.
     ENCRYPTED_PBES1 = "encrypted-pbes1.pem";
-    /// Its key in OpenSSL's own old encryption: not supported.
+    /// Its key in OpenSSL's own old encryption with AES-128.
     ENCRYPTED_TRADITIONAL = "encrypted-traditional.pem";
+    /// The same with AES-256.
+    ENCRYPTED_TRADITIONAL_256 = "encrypted-traditional-256.pem";
+    /// The same with 3DES.
+    ENCRYPTED_TRADITIONAL_3DES = "encrypted-traditional-3des.pem";
     /// Certificate and key as OpenSSL 3 writes a PFX.
     PFX = "modern.pfx";
     /// The same with RC2 and 3DES.
@@ -34,6 +38,8 @@ files! {
     PFX_NO_PASSWORD = "no-password.pfx";
     /// The certificate without its key.
     PFX_NO_KEY = "no-key.pfx";
+    /// A certificate with the two above it, and its key.
+    PFX_CHAIN = "chain.pfx";
     /// Another certificate.
     OTHER_CERTIFICATE = "other.crt";
     /// The other certificate's key.
