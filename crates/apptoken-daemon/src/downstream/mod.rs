@@ -2,7 +2,6 @@
 
 mod address;
 mod call;
-mod challenge;
 mod header;
 mod http_client;
 mod keys;
@@ -19,6 +18,7 @@ pub(crate) use http_client::{HttpClient, HttpSettings};
 use std::fmt;
 use std::sync::Arc;
 
+use apptoken::http::claims_challenge;
 use apptoken::{AccessToken, ConfidentialClient};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, StatusCode};
@@ -122,7 +122,7 @@ impl DownstreamApi {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        let Some(claims) = challenge::demanded_claims(response.headers()) else { return Ok(response) };
+        let Some(claims) = claims_challenge(response.headers()) else { return Ok(response) };
         tracing::info!(api = self.0.name, "the API demands other claims: one new token, one more try");
         drop(response);
         let token = self.token(options, Some(&claims)).await?;

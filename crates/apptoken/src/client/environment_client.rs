@@ -114,6 +114,24 @@ impl AnyClient {
     }
 }
 
+impl From<ConfidentialClient> for AnyClient {
+    fn from(client: ConfidentialClient) -> Self {
+        Self::Confidential(client)
+    }
+}
+
+impl From<ManagedIdentityClient> for AnyClient {
+    fn from(client: ManagedIdentityClient) -> Self {
+        Self::ManagedIdentity(client)
+    }
+}
+
+impl From<EnvironmentClient> for AnyClient {
+    fn from(client: EnvironmentClient) -> Self {
+        client.client
+    }
+}
+
 /// Settings of an [`EnvironmentClient`].
 #[must_use]
 pub struct EnvironmentClientBuilder {

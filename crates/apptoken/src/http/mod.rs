@@ -1,5 +1,6 @@
 //! How requests travel: the [`Transport`] trait, its implementation on reqwest, and retries.
 
+mod challenge;
 mod pin;
 mod retry;
 #[cfg(feature = "reqwest")]
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use challenge::claims_challenge;
 pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
 pub(crate) use retry::{random_below, retry_after, send_with_retry};

@@ -1,21 +1,24 @@
-//! `WWW-Authenticate` (RFC 9110 §11.6.1), and the claims that an API demands in it.
-
+use ::http::HeaderMap;
+use ::http::header::WWW_AUTHENTICATE;
 use apptoken_jose::base64url;
-use http::HeaderMap;
-use http::header::WWW_AUTHENTICATE;
 
-/// One challenge: a scheme and its parameters.
-#[derive(Debug, PartialEq, Eq)]
-struct Challenge {
-    scheme: String,
-    parameters: Vec<(String, String)>,
-}
-
-/// The claims, as JSON, that a 401 demands of the next token: continuous access evaluation and step-up.
+/// The claims, as JSON, that an API's 401 demands of the next token in its `WWW-Authenticate` (RFC 9110 §11.6.1):
+/// continuous access evaluation and step-up. They go into [`claims`](crate::AcquireTokenForClient::claims).
+///
+/// ```
+/// use apptoken::http::claims_challenge;
+/// use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+///
+/// let mut headers = HeaderMap::new();
+/// let challenge = r#"Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#;
+/// headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+/// assert_eq!(claims_challenge(&headers).as_deref(), Some(r#"{"access_token":{}}"#));
+/// ```
 ///
 /// Any `Bearer` challenge of any `WWW-Authenticate` line counts. The value is base64 (either alphabet, padded or not),
 /// or, from a few older APIs, the JSON itself; anything but a JSON object is no demand.
-pub(super) fn demanded_claims(headers: &HeaderMap) -> Option<String> {
+#[must_use]
+pub fn claims_challenge(headers: &HeaderMap) -> Option<String> {
     headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|line| line.to_str().ok()).flat_map(parse).find_map(
         |challenge| {
             if !challenge.scheme.eq_ignore_ascii_case("Bearer") {
@@ -28,6 +31,13 @@ pub(super) fn demanded_claims(headers: &HeaderMap) -> Option<String> {
                 .find_map(|(_, value)| decode(value))
         },
     )
+}
+
+/// One challenge: a scheme and its parameters.
+#[derive(Debug, PartialEq, Eq)]
+struct Challenge {
+    scheme: String,
+    parameters: Vec<(String, String)>,
 }
 
 fn decode(value: &str) -> Option<String> {
@@ -124,8 +134,9 @@ fn is_token(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ::http::HeaderValue;
+
     use super::*;
-    use http::HeaderValue;
 
     const CLAIMS: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1702682181"}}}"#;
     /// `CLAIMS`, as Microsoft's documentation of continuous access evaluation shows it.
@@ -136,7 +147,7 @@ mod tests {
         for line in lines {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_str(line).unwrap());
         }
-        demanded_claims(&headers)
+        claims_challenge(&headers)
     }
 
     #[test]
