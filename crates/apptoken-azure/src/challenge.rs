@@ -33,9 +33,12 @@ pub struct ClaimsChallengePolicy {
     scope: String,
 }
 
-impl ClaimsChallengePolicy {
-    pub(crate) fn new(credential: AzureCredential, scope: String) -> Self {
-        Self { credential, scope }
+impl AzureCredential {
+    /// A policy for the `per_try_policies` of an SDK client's options that answers claims challenges for `scope`, the
+    /// one that the SDK's client asks tokens for: `https://storage.azure.com/.default`, for example.
+    #[must_use]
+    pub fn claims_challenges(&self, scope: impl Into<String>) -> ClaimsChallengePolicy {
+        ClaimsChallengePolicy { credential: self.clone(), scope: scope.into() }
     }
 }
 

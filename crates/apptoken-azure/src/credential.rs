@@ -7,8 +7,6 @@ use azure_core::http::request::options::ClientRequestId;
 use azure_core::time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::ClaimsChallengePolicy;
-
 /// A credential for the clients of the Azure SDK. Cloning it counts a reference.
 #[derive(Clone, Debug)]
 pub struct AzureCredential {
@@ -55,13 +53,6 @@ impl AzureCredential {
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = Some(tenant.into());
         self
-    }
-
-    /// A policy for the `per_try_policies` of an SDK client's options that answers claims challenges for `scope`, the
-    /// one that the SDK's client asks tokens for: `https://storage.azure.com/.default`, for example.
-    #[must_use]
-    pub fn claims_challenges(&self, scope: impl Into<String>) -> ClaimsChallengePolicy {
-        ClaimsChallengePolicy::new(self.clone(), scope.into())
     }
 
     pub(crate) async fn token(
