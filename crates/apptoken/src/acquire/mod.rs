@@ -114,7 +114,11 @@ pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
                 .with_advice("pass the claims challenge as the authority or API gave it, decoded if it came in base64")
         })?;
     }
-    call.tenant.map_or_else(|| Ok(client.home.clone()), Tenant::parse)
+    match (&client.issuer, call.tenant) {
+        (_, None) => Ok(client.home.clone()),
+        (Issuer::Authority(app), Some(tenant)) => app.authority.tenant_named(tenant),
+        (Issuer::ManagedIdentity(_), Some(tenant)) => Tenant::parse(tenant),
+    }
 }
 
 /// The decision, from top to bottom.

@@ -26,7 +26,7 @@ pub struct ConfidentialClientBuilder {
     authority: String,
     tenant: Option<String>,
     credentials: Credentials,
-    scope_rule: ScopeRule,
+    any_scope: bool,
     allow_http_loopback: bool,
     environment: Environment,
     max_entries: usize,
@@ -42,7 +42,7 @@ impl ConfidentialClientBuilder {
             authority: PUBLIC_CLOUD.to_owned(),
             tenant: None,
             credentials: Credentials::default(),
-            scope_rule: ScopeRule::OneDefault,
+            any_scope: false,
             allow_http_loopback: false,
             environment: Environment::process(),
             max_entries: 1_000_000,
@@ -58,7 +58,9 @@ impl ConfidentialClientBuilder {
         self
     }
 
-    /// The authority: a cloud's host, with or without the tenant. Default: `https://login.microsoftonline.com`.
+    /// The authority: a cloud's host, with or without the tenant; a customer directory (`https://contoso.ciamlogin.com`),
+    /// a B2C policy (`https://contoso.b2clogin.com/tfp/contoso.onmicrosoft.com/B2C_1_daemon`), or an ADFS
+    /// (`https://fs.contoso.com/adfs`). Default: `https://login.microsoftonline.com`.
     pub fn authority(mut self, authority: impl Into<String>) -> Self {
         self.authority = authority.into();
         self
@@ -70,9 +72,10 @@ impl ConfidentialClientBuilder {
         self
     }
 
-    /// Lets scopes through that Entra would refuse, several included, for other identity providers. Default: no.
+    /// Lets scopes through that Entra would refuse, several included, for what stands in for Entra. Default: no, but
+    /// for ADFS and other identity providers, which have rules of their own.
     pub fn allow_any_scope(mut self, allow: bool) -> Self {
-        self.scope_rule = if allow { ScopeRule::Any } else { ScopeRule::OneDefault };
+        self.any_scope = allow;
         self
     }
 
@@ -116,11 +119,12 @@ impl ConfidentialClientBuilder {
         let retry = self.network.retry;
         let transport = self.network.transport()?;
         let home = authority.tenant().clone();
+        let scope_rule = if self.any_scope { ScopeRule::Any } else { authority.kind().scope_rule() };
         let app = Arc::new(App { client_id: self.client_id, authority, credential, transport, retry });
         let inner = Inner {
             issuer: Issuer::Authority(app.clone()),
             home,
-            scope_rule: self.scope_rule,
+            scope_rule,
             memory: Memory::new(self.max_entries),
             timeout: self.timeout,
             clock: self.clock,

@@ -1,0 +1,114 @@
+//! Where tokens are asked for: which kind of identity provider, at which host, in which tenant.
+
+#![allow(dead_code, unused_imports)]
+
+mod cloud;
+mod kind;
+mod parse;
+mod tenant;
+
+use std::fmt;
+
+use url::{Host, Url};
+
+pub(crate) use cloud::{Cloud, PUBLIC_CLOUD, token_exchange};
+use kind::Policy;
+pub(crate) use kind::{AssertionForm, Kind};
+pub(crate) use parse::is_loopback;
+pub(crate) use tenant::Tenant;
+
+use crate::Error;
+
+/// An authority: parsed once, with the tenant that requests go to when they name none.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Authority {
+    kind: Kind,
+    /// Scheme, host and port; for an OIDC authority its whole address.
+    url: Url,
+    tenant: Tenant,
+}
+
+impl Authority {
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// `https://host[:port]`.
+    pub(crate) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    pub(super) fn host(&self) -> Option<Host<&str>> {
+        self.url.host()
+    }
+
+    /// The host and, where it is not the scheme's own, the port.
+    pub(crate) fn host_and_port(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The tenant of requests that name none; empty where there are no tenants.
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// The tenant of a request that names one.
+    pub(crate) fn tenant_named(&self, tenant: &str) -> Result<Tenant, Error> {
+        match &self.kind {
+            Kind::Ciam => Tenant::of_ciam(tenant),
+            Kind::Entra | Kind::Dsts => Tenant::parse(tenant),
+            Kind::B2c(_) if tenant.eq_ignore_ascii_case(self.tenant.as_str()) => Ok(self.tenant.clone()),
+            Kind::B2c(_) => Err(Error::configuration(format!(
+                "the tenant {tenant:?} was asked for, and {} is for its own tenant, {}",
+                self.kind.name(),
+                self.tenant
+            ))
+            .with_advice("make a client for each tenant and policy")),
+            Kind::Adfs | Kind::Oidc => Err(Error::configuration(format!(
+                "the tenant {tenant:?} was asked for, and {} has no tenants",
+                self.kind.name()
+            ))
+            .with_advice("leave the tenant out")),
+        }
+    }
+
+    /// The cloud of this host, if it is one that needs no discovery.
+    fn known_cloud(&self) -> Option<&'static cloud::KnownCloud> {
+        match (&self.kind, self.url.port(), self.url.host_str()) {
+            (Kind::Entra, None, Some(host)) => cloud::known(host),
+            _ => None,
+        }
+    }
+
+    /// What is known of the hosts without asking.
+    pub(crate) fn cloud(&self) -> Cloud {
+        self.known_cloud().map_or_else(|| Cloud::alone(&self.host_and_port()), Cloud::from)
+    }
+
+    /// The token endpoint of `tenant`.
+    pub(crate) fn token_endpoint(&self, tenant: &Tenant) -> String {
+        self.token_endpoint_at(&self.cloud().preferred_network, tenant).unwrap_or_default()
+    }
+
+    /// The token endpoint of `tenant` at `host`; `None` for an OIDC authority, whose configuration has it.
+    pub(super) fn token_endpoint_at(&self, host: &str, tenant: &Tenant) -> Option<String> {
+        let base = format!("{}://{host}", self.url.scheme());
+        Some(match &self.kind {
+            Kind::Oidc => return None,
+            Kind::Adfs => format!("{base}/adfs/oauth2/token"),
+            Kind::Dsts => format!("{base}/dstsv2/{tenant}/oauth2/v2.0/token"),
+            Kind::B2c(Policy { tfp, name }) => {
+                let tfp = if *tfp { "/tfp" } else { "" };
+                format!("{base}{tfp}/{tenant}/{name}/oauth2/v2.0/token")
+            }
+            Kind::Entra | Kind::Ciam => format!("{base}/{tenant}/oauth2/v2.0/token"),
+        })
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {} {}", self.kind, self.origin(), self.tenant)
+    }
+}
