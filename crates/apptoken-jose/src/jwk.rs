@@ -57,6 +57,17 @@ impl Jwk {
         })
     }
 
+    /// The members that a public key needs and nothing else, as in `cnf` (RFC 7800 §3.2).
+    #[must_use]
+    pub fn from_public_key(key: &PublicKey) -> Self {
+        Self {
+            kty: "RSA".into(),
+            n: Some(base64url::encode(key.n())),
+            e: Some(base64url::encode(key.e())),
+            ..Self::default()
+        }
+    }
+
     /// The key, ready to verify with.
     ///
     /// # Errors
@@ -70,6 +81,21 @@ impl Jwk {
             base64url::decode_lenient(text).map_err(|_| KeyError::Malformed("JWK"))
         };
         PublicKey::from_components(&part(&self.n)?, &part(&self.e)?)
+    }
+}
+
+impl PublicKey {
+    /// The JWK with its required members only, in the order of RFC 7638 §3.3 and without white space.
+    #[must_use]
+    pub fn canonical_jwk(&self) -> String {
+        format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, base64url::encode(self.e()), base64url::encode(self.n()))
+    }
+
+    /// The JWK thumbprint with SHA-256 (RFC 7638), base64url: the name of a key that proves possession.
+    #[must_use]
+    pub fn jwk_thumbprint(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.canonical_jwk().as_bytes());
+        base64url::encode(digest.as_ref())
     }
 }
 
@@ -99,5 +125,20 @@ mod tests {
         for no_set in [r#"{"keys":{}}"#, "{}", "[]"] {
             assert!(serde_json::from_str::<JwkSet>(no_set).is_err());
         }
+    }
+
+    /// RFC 7638 §3.1.
+    #[test]
+    fn the_thumbprint_of_the_rfc() {
+        let jwk: Jwk = serde_json::from_value(serde_json::json!({
+            "kty": "RSA",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+            "e": "AQAB", "alg": "RS256", "kid": "2011-04-29",
+        }))
+        .unwrap();
+        let key = jwk.public_key().unwrap();
+        assert_eq!(key.jwk_thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        let bare = serde_json::to_value(Jwk::from_public_key(&key)).unwrap();
+        assert_eq!(bare, serde_json::from_str::<serde_json::Value>(&key.canonical_jwk()).unwrap());
     }
 }
