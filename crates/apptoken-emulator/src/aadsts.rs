@@ -142,6 +142,15 @@ table! {
     /// The certificate is not valid yet.
     CertificateNotYetValid = 1000502, "invalid_client", 401, PAGE,
         "The certificate presented for application '{}' is not within its validity window (from {}, until {}).";
+    /// No client certificate where one is needed.
+    TlsCertificateMissing = 392200, "invalid_request", 400, PAGE,
+        "A client certificate is required on the TLS connection {}, and none was presented.";
+    /// The client certificate is expired.
+    TlsCertificateExpired = 392204, "invalid_client", 401, PAGE,
+        "The client certificate on the TLS connection of application '{}' has expired on {}.";
+    /// Two certificates, one proof.
+    CertificateNotTheAssertions = 500181, "invalid_request", 400, PAGE,
+        "The TLS certificate presented does not match the certificate of the client assertion.";
     /// A federated assertion from an issuer that the application does not trust.
     FederationIssuer = 700211, "invalid_client", 401, PAGE,
         "No federated credential of the application matches the assertion's issuer '{}'.";

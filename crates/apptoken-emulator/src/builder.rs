@@ -29,6 +29,7 @@ pub struct EmulatorBuilder {
     pub(crate) other_machines: bool,
     pub(crate) host_names: Vec<String>,
     pub(crate) ca: Option<Ca>,
+    pub(crate) asks_for_certificates: bool,
     pub(crate) limits: Limits,
 }
 
@@ -73,6 +74,7 @@ impl EmulatorBuilder {
             other_machines: false,
             host_names: Vec::new(),
             ca: None,
+            asks_for_certificates: false,
             limits: Limits::default(),
         }
     }
@@ -148,6 +150,14 @@ impl EmulatorBuilder {
     /// A further name by which it is called: its certificate is good for it, and a `Host` header may have it.
     pub fn host_name(mut self, name: impl Into<String>) -> Self {
         self.host_names.push(name.into());
+        self
+    }
+
+    /// Asks every HTTPS client for a certificate (RFC 8705), at `localhost` too; none is demanded. By the names that
+    /// Entra has for it, `mtlsauth.microsoft.com` and its like, it always asks. A browser may then ask its user which
+    /// certificate to show.
+    pub fn ask_for_client_certificates(mut self) -> Self {
+        self.asks_for_certificates = true;
         self
     }
 

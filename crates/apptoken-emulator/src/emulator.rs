@@ -46,6 +46,7 @@ impl Emulator {
             other_machines,
             host_names,
             ca,
+            asks_for_certificates,
             limits,
         } = builder;
         if let Some(error) = impossible {
@@ -62,7 +63,7 @@ impl Emulator {
         };
         let names = host_names.clone();
         let computing = tokio::task::spawn_blocking(move || {
-            Ok::<_, KeyError>((Tls::new(ca, &names, real_now)?, TokenKey::generate(real_now)?))
+            Ok::<_, KeyError>((Tls::new(ca, &names, asks_for_certificates, real_now)?, TokenKey::generate(real_now)?))
         });
         let (tls, key) = computing.await.map_err(|_| KeyError::Generate("the signing key"))??;
 
@@ -74,6 +75,7 @@ impl Emulator {
             keys: SigningKeys::new(key),
             issuers: Issuers::new(issuer_mode, &authority),
             hosts: Hosts::new(&host_names),
+            asks_for_certificates,
             faults: Faults::default(),
             sign_ins: SignInLog::new(limits.sign_ins),
             token_requests: AtomicU64::new(0),

@@ -38,7 +38,7 @@ pub fn is_microsoft_host(name: &str) -> bool {
 
 /// The names of [`is_microsoft_host`], without the regional ones.
 pub fn microsoft_hosts() -> impl Iterator<Item = &'static str> {
-    [LOGIN_HOSTS, SOVEREIGN_HOSTS, GRAPH_HOSTS].into_iter().flatten().copied()
+    [LOGIN_HOSTS, SOVEREIGN_HOSTS, MTLS_HOSTS, GRAPH_HOSTS].into_iter().flatten().copied()
 }
 
 /// Whether Entra itself answers by this name: what `apptoken run` and entries in `/etc/hosts` make us be called.
@@ -48,6 +48,31 @@ pub(crate) fn is_login_host(authority: &str) -> bool {
     LOGIN_HOSTS.contains(&name)
         || SOVEREIGN_HOSTS.contains(&name)
         || (name.ends_with(".login.microsoft.com") && is_domain(name))
+        || is_mtls_host(name)
+}
+
+/// Whether this is a name by which Entra asks for a client certificate: `mtlsauth.microsoft.com`, those of the national
+/// clouds, and `westus2.mtlsauth.microsoft.com`.
+pub(crate) fn is_mtls_host(authority: &str) -> bool {
+    let name = host_of(authority).to_ascii_lowercase();
+    MTLS_HOSTS.iter().any(|&host| name.strip_suffix(host).is_some_and(|r| r.is_empty() || r.ends_with('.')))
+        && is_domain(&name)
+}
+
+/// The host for mutual TLS beside one of Entra's; a regional host has a regional one.
+pub(crate) fn mtls_host_of(host: &str) -> Option<String> {
+    let host = host.to_ascii_lowercase();
+    if is_mtls_host(&host) {
+        return Some(host);
+    }
+    if LOGIN_HOSTS.contains(&host.as_str()) {
+        return Some(MTLS_HOSTS[0].to_owned());
+    }
+    if let Some(region) = host.strip_suffix(".login.microsoft.com") {
+        return Some(format!("{region}.{}", MTLS_HOSTS[0]));
+    }
+    let sovereign = format!("mtlsauth.{}", host.strip_prefix("login.")?);
+    MTLS_HOSTS.contains(&sovereign.as_str()).then_some(sovereign)
 }
 
 /// Whether this is Microsoft Graph's name.
@@ -66,6 +91,10 @@ pub(crate) fn host_of(authority: &str) -> &str {
 /// Entra's public cloud: the preferred names first.
 pub(crate) const LOGIN_HOSTS: &[&str] =
     &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
+
+/// Where Entra asks for client certificates: the public cloud's first.
+const MTLS_HOSTS: &[&str] =
+    &["mtlsauth.microsoft.com", "mtlsauth.microsoftonline.us", "mtlsauth.partner.microsoftonline.cn"];
 
 /// Entra's national clouds.
 const SOVEREIGN_HOSTS: &[&str] = &[
@@ -117,6 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn names_for_mutual_tls() {
+        for (host, expected) in [
+            ("login.microsoftonline.com", Some("mtlsauth.microsoft.com")),
+            ("sts.windows.net", Some("mtlsauth.microsoft.com")),
+            ("westus2.login.microsoft.com", Some("westus2.mtlsauth.microsoft.com")),
+            ("westus2.mtlsauth.microsoft.com", Some("westus2.mtlsauth.microsoft.com")),
+            ("login.microsoftonline.us", Some("mtlsauth.microsoftonline.us")),
+            ("login.partner.microsoftonline.cn", Some("mtlsauth.partner.microsoftonline.cn")),
+            ("login.usgovcloudapi.net", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(mtls_host_of(host).as_deref(), expected, "{host}");
+        }
+        assert!(is_mtls_host("MTLSAUTH.microsoft.com:443"));
+        assert!(!is_mtls_host("evilmtlsauth.microsoft.com") && !is_mtls_host(".mtlsauth.microsoft.com"));
+    }
+
+    #[test]
     fn microsofts_names_only() {
         for theirs in [
             "login.microsoftonline.com",
@@ -126,6 +173,8 @@ mod tests {
             "login.microsoftonline.us",
             "graph.microsoft.com",
             "dod-graph.microsoft.us",
+            "mtlsauth.microsoft.com",
+            "westus2.mtlsauth.microsoft.com",
         ] {
             assert!(is_microsoft_host(theirs), "{theirs}");
         }

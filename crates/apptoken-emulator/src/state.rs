@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) keys: SigningKeys,
     pub(crate) issuers: Issuers,
     pub(crate) hosts: Hosts,
+    /// Of every HTTPS client, not only by the names that are for mutual TLS.
+    pub(crate) asks_for_certificates: bool,
     pub(crate) faults: Faults,
     pub(crate) sign_ins: SignInLog,
     pub(crate) token_requests: AtomicU64,

@@ -23,7 +23,7 @@ async fn v2_configuration() {
         assert_eq!(json["subject_types_supported"], json!(["pairwise"]));
         assert_eq!(
             json["token_endpoint_auth_methods_supported"],
-            json!(["client_secret_post", "private_key_jwt", "client_secret_basic"])
+            json!(["client_secret_post", "private_key_jwt", "client_secret_basic", "self_signed_tls_client_auth"])
         );
         assert_eq!(answer.headers["access-control-allow-origin"], "*");
         assert_eq!(answer.headers["cache-control"], "max-age=86400, private");

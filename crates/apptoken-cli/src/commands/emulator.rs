@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Write the CA's certificate to this file (PEM) instead of a temporary one
     #[arg(long, value_name = "FILE")]
     export_ca: Option<PathBuf>,
+    /// Ask every HTTPS client for a certificate (mutual TLS), not only by Entra's own names for it
+    #[arg(long)]
+    client_certificates: bool,
     /// Whose issuers its tokens carry
     #[arg(long, value_enum, default_value_t = Issuers::Entra)]
     issuer_mode: Issuers,
@@ -58,6 +61,9 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
             Issuers::Entra => IssuerMode::Entra,
             Issuers::Local => IssuerMode::Local,
         });
+    if args.client_certificates {
+        builder = builder.ask_for_client_certificates();
+    }
     if let Some(port) = args.http {
         builder = builder.plain_http(format!("127.0.0.1:{port}"));
     }

@@ -11,7 +11,7 @@ use url::Url;
 use super::{Exchange, Response, json, refuse, set, set_id, text};
 use crate::aadsts::{Code, Refusal};
 use crate::directory::TokenVersion;
-use crate::hosts::{LOGIN_HOSTS, is_login_host};
+use crate::hosts::{LOGIN_HOSTS, host_of, is_login_host, mtls_host_of};
 use crate::sts::Named;
 
 /// `/{tenant}/v2.0/.well-known/openid-configuration` and, for v1 tokens, `/{tenant}/.well-known/openid-configuration`.
@@ -27,7 +27,7 @@ pub(super) fn configuration(exchange: &Exchange, tenant: &str, version: TokenVer
             ("token_endpoint", path("oauth2/token", "oauth2/v2.0/token").into()),
             (
                 "token_endpoint_auth_methods_supported",
-                value!(["client_secret_post", "private_key_jwt", "client_secret_basic"]),
+                value!(["client_secret_post", "private_key_jwt", "client_secret_basic", "self_signed_tls_client_auth"]),
             ),
             ("jwks_uri", path("discovery/keys", "discovery/v2.0/keys").into()),
             ("response_modes_supported", value!(["query", "fragment", "form_post"])),
@@ -54,8 +54,26 @@ pub(super) fn configuration(exchange: &Exchange, tenant: &str, version: TokenVer
         if version == TokenVersion::V1 {
             document.0.push(("check_session_iframe", format!("{base}/oauth2/checksession").into()));
         }
+        document.0.extend(mutual_tls(exchange, &name, version));
         Ok(document)
     })
+}
+
+/// Where and that tokens are bound to client certificates (RFC 8705 §3.3 and §5).
+fn mutual_tls(exchange: &Exchange, tenant: &str, version: TokenVersion) -> Vec<(&'static str, Value)> {
+    let base = match mtls_host_of(host_of(exchange.host())) {
+        Some(host) => format!("https://{}", exchange.host().replacen(host_of(exchange.host()), &host, 1)),
+        None if exchange.state.asks_for_certificates => exchange.base.clone(),
+        None => return Vec::new(),
+    };
+    let path = match version {
+        TokenVersion::V1 => "oauth2/token",
+        TokenVersion::V2 => "oauth2/v2.0/token",
+    };
+    vec![
+        ("tls_client_certificate_bound_access_tokens", true.into()),
+        ("mtls_endpoint_aliases", value!({ "token_endpoint": format!("{base}/{tenant}/{path}") })),
+    ]
 }
 
 /// `/{tenant}/discovery/v2.0/keys` and `/{tenant}/discovery/keys`. No `alg`, as with Entra.
@@ -88,7 +106,7 @@ pub(super) fn instance_discovery(exchange: &Exchange) -> Response {
             return Err(unknown());
         }
         // MSAL Python drops the port of a custom authority here: ours is where the request came in.
-        let called = exchange.base.split("//").nth(1).unwrap_or_default();
+        let called = exchange.host();
         let base = if listed && is_login_host(called) { format!("https://{host}") } else { exchange.base.clone() };
         let tenant = url.path_segments().and_then(|mut path| path.next()).filter(|name| !name.is_empty());
         let tenant = tenant.unwrap_or("common");

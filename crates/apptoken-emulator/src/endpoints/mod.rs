@@ -115,6 +115,11 @@ impl Exchange {
         self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The name, with its port, by which the client calls this server.
+    pub(crate) fn host(&self) -> &str {
+        self.base.split_once("//").map_or("", |(_, host)| host)
+    }
+
     /// The first query parameter of this name.
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         let query = self.head.uri.query()?;

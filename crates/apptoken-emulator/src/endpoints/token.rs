@@ -14,6 +14,7 @@ use super::{Body, BodyError, Exchange, Reply, Response, json, read, refuse, set,
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::TokenVersion;
 use crate::faults::Fault;
+use crate::hosts::is_mtls_host;
 use crate::sign_in::{Outcome, SignIn};
 use crate::sts::{self, Basic, Form, Granted, TokenRequest};
 
@@ -73,7 +74,15 @@ fn judge(
             Some(header) => Basic::parse(header)?,
             None => None,
         };
-        let request = TokenRequest { tenant, endpoint: version, form: &form, basic: basic.as_ref(), ids };
+        let request = TokenRequest {
+            tenant,
+            endpoint: version,
+            form: &form,
+            basic: basic.as_ref(),
+            certificate: exchange.head.extensions.get(),
+            mtls_host: is_mtls_host(exchange.host()),
+            ids,
+        };
         sts::answer(state, &request, log)
     });
     let code = outcome.as_ref().err().map(|refusal| refusal.code.number());
@@ -212,22 +221,16 @@ fn success(granted: &Granted, version: TokenVersion) -> Response {
         access_token: &'a str,
     }
 
-    let Granted { token, expires_in, expires_on, not_before, refresh_in, resource } = granted;
+    let &Granted { ref token, token_type, expires_in, expires_on, not_before, refresh_in, ref resource } = granted;
     match version {
         TokenVersion::V2 => json(
             StatusCode::OK,
-            &V2 {
-                token_type: "Bearer",
-                expires_in: *expires_in,
-                ext_expires_in: *expires_in,
-                refresh_in: *refresh_in,
-                access_token: token,
-            },
+            &V2 { token_type, expires_in, ext_expires_in: expires_in, refresh_in, access_token: token },
         ),
         TokenVersion::V1 => json(
             StatusCode::OK,
             &V1 {
-                token_type: "Bearer",
+                token_type,
                 expires_in: expires_in.to_string(),
                 ext_expires_in: expires_in.to_string(),
                 refresh_in: refresh_in.map(|seconds| seconds.to_string()),

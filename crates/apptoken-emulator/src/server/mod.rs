@@ -1,5 +1,6 @@
 //! Listening, TLS and HTTP. A slow or silent client costs one bounded task and nobody's time.
 
+mod client_certificate;
 mod listen;
 mod socket;
 mod tls;
@@ -8,6 +9,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apptoken_jose::Certificate;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -15,10 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 pub(crate) use listen::{bind, is_loopback};
-pub(crate) use tls::Tls;
+pub(crate) use tls::{Acceptor, Tls};
 
 use crate::endpoints::{Reply, handle};
 use crate::state::State;
@@ -28,7 +31,7 @@ use socket::{Reset, Socket};
 pub(crate) type Stop = watch::Receiver<bool>;
 
 /// Serves until told to stop, then lets requests under way finish within [`crate::Limits::shutdown`].
-pub(crate) async fn serve(listeners: Vec<(TcpListener, Option<TlsAcceptor>)>, state: Arc<State>, stop: Stop) {
+pub(crate) async fn serve(listeners: Vec<(TcpListener, Option<Acceptor>)>, state: Arc<State>, stop: Stop) {
     let mut connections = JoinSet::new();
     let mut accepting = JoinSet::new();
     let (sender, mut accepted) = tokio::sync::mpsc::channel(16);
@@ -80,18 +83,19 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(tcp: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>, stop: Stop) {
+async fn connection(tcp: TcpStream, tls: Option<Acceptor>, state: Arc<State>, stop: Stop) {
     // Small answers, each awaited by a client: nothing to gain from Nagle's delay.
     let _ = tcp.set_nodelay(true);
     let (socket, reset) = Socket::new(tcp);
     let Some(tls) = tls else {
-        return http(socket, Protocol::Http1, state, stop, reset, false).await;
+        return http(socket, Protocol::Http1, state, stop, reset, Security::None).await;
     };
     match tokio::time::timeout(state.limits.handshake, tls.accept(socket)).await {
         Ok(Ok(stream)) => {
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let protocol = if h2 { Protocol::Http2 } else { Protocol::Http1 };
-            http(stream, protocol, state, stop, reset, true).await;
+            let security = Security::Tls { client_certificate: client_certificate::shown(stream.get_ref().1) };
+            http(stream, protocol, state, stop, reset, security).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -104,7 +108,13 @@ enum Protocol {
     Http2,
 }
 
-async fn http<S>(stream: S, protocol: Protocol, state: Arc<State>, mut stop: Stop, reset: Reset, secure: bool)
+/// What the connection itself says about the client.
+enum Security {
+    None,
+    Tls { client_certificate: Option<Certificate> },
+}
+
+async fn http<S>(stream: S, protocol: Protocol, state: Arc<State>, mut stop: Stop, reset: Reset, security: Security)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -112,7 +122,16 @@ where
     let grace = limits.shutdown;
     let service = {
         let stop = stop.clone();
-        service_fn(move |request| {
+        service_fn(move |mut request: Request<Incoming>| {
+            let secure = match &security {
+                Security::None => false,
+                Security::Tls { client_certificate } => {
+                    if let Some(certificate) = client_certificate {
+                        request.extensions_mut().insert(certificate.clone());
+                    }
+                    true
+                }
+            };
             let (state, reset, mut stop) = (Arc::clone(&state), reset.clone(), stop.clone());
             async move {
                 match handle(state, request, secure).await {

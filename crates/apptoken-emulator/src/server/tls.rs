@@ -1,6 +1,7 @@
 //! HTTPS: a certificate authority of one's own, and server certificates under it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -8,23 +9,43 @@ use apptoken_jose::KeyError;
 use apptoken_jose::issue::Ca;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::TlsAcceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::hosts::is_microsoft_host;
+use super::client_certificate::AnyCertificate;
+use crate::hosts::{is_microsoft_host, is_mtls_host};
 
-/// The CA, and the acceptor that it made.
+/// The CA, and what connections are made with.
 pub(crate) struct Tls {
     pub(crate) ca_pem: String,
-    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) acceptor: Acceptor,
+}
+
+/// Makes TLS connections: asking for a client certificate, or not.
+#[derive(Clone)]
+pub(crate) struct Acceptor {
+    plain: Arc<ServerConfig>,
+    asking: Arc<ServerConfig>,
+    always_asks: bool,
+}
+
+impl Acceptor {
+    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        let started = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+        let asks = self.always_asks || started.client_hello().server_name().is_some_and(is_mtls_host);
+        started.into_stream(Arc::clone(if asks { &self.asking } else { &self.plain })).await
+    }
 }
 
 impl Tls {
     /// A server certificate for `localhost`, the loopback addresses and `names`, under `ca` or a new CA; and one for
     /// each of Microsoft's names that a client asks for.
-    pub(crate) fn new(ca: Option<Ca>, names: &[String], now: SystemTime) -> Result<Self, KeyError> {
+    pub(crate) fn new(ca: Option<Ca>, names: &[String], always_asks: bool, now: SystemTime) -> Result<Self, KeyError> {
         let ca = match ca {
             Some(ca) => ca,
             None => Ca::generate("apptoken local Entra ID (development only)", now)?,
@@ -35,13 +56,18 @@ impl Tls {
         let ca_pem = ca.certificate().to_pem();
         let own = issue(&ca, &names, now, &provider)?;
         let leaves = Leaves { ca, now, provider: Arc::clone(&provider), own, issued: Mutex::default() };
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|_| FAILED)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(leaves));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { ca_pem, acceptor: TlsAcceptor::from(Arc::new(config)) })
+        let leaves = Arc::new(leaves);
+        let config = |client_certificates: Arc<dyn ClientCertVerifier>| {
+            let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+                .with_safe_default_protocol_versions()
+                .map_err(|_| FAILED)?
+                .with_client_cert_verifier(client_certificates)
+                .with_cert_resolver(Arc::clone(&leaves) as _);
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Ok(Arc::new(config))
+        };
+        let (plain, asking) = (config(Arc::new(NoClientAuth))?, config(AnyCertificate::new(&provider))?);
+        Ok(Self { ca_pem, acceptor: Acceptor { plain, asking, always_asks } })
     }
 }
 

@@ -197,7 +197,7 @@ fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal>
 }
 
 /// A thumbprint in any of the forms in use: base64url or standard base64, padded or not, or hex.
-fn decode_thumbprint(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_thumbprint(text: &str) -> Option<Vec<u8>> {
     let hex = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
     if hex {
         return (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect();
@@ -213,11 +213,11 @@ fn show_thumbprint(text: &str) -> String {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 const ALLOWED: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Ps256];
 
 /// Seconds by which a client's clock may be off.
-const SKEW: i64 = 300;
+pub(super) const SKEW: i64 = 300;

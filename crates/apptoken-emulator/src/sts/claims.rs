@@ -20,6 +20,8 @@ pub(crate) struct Grant<'a> {
     pub(crate) resource: &'a str,
     pub(crate) roles: &'a [&'a str],
     pub(crate) credential: CredentialKind,
+    /// `cnf`: the key that the token is bound to.
+    pub(crate) confirmation: Option<serde_json::Value>,
     pub(crate) now: i64,
     pub(crate) expires: i64,
     pub(crate) trace_id: Uuid,
@@ -57,6 +59,7 @@ impl<'a> Claims<'a> {
                     app_displayname: api.first_party.then_some(&client.display_name),
                     appid: client.app_id,
                     appidacr: credential,
+                    cnf: grant.confirmation.clone(),
                     idp: issuer,
                     idtyp: first("app"),
                     oid: principal.id,
@@ -83,6 +86,7 @@ impl<'a> Claims<'a> {
                 aio: opaque.aio,
                 azp: client.app_id,
                 azpacr: credential,
+                cnf: grant.confirmation.clone(),
                 idtyp: api.first_party.then_some("app"),
                 oid: principal.id,
                 rh: opaque.rh,
@@ -109,6 +113,8 @@ pub(crate) struct V1<'a> {
     app_displayname: Option<&'a str>,
     appid: Uuid,
     appidacr: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<serde_json::Value>,
     idp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     idtyp: Option<&'static str>,
@@ -143,6 +149,8 @@ pub(crate) struct V2<'a> {
     aio: String,
     azp: Uuid,
     azpacr: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idtyp: Option<&'static str>,
     oid: Uuid,

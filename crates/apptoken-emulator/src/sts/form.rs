@@ -130,6 +130,8 @@ const PROTOCOL: &[&str] = &[
     "scope",
     "resource",
     "claims",
+    "token_type",
+    "req_cnf",
 ];
 
 /// Clients send about fifteen.

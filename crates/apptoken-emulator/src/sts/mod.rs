@@ -3,15 +3,18 @@
 mod assertion;
 mod claims;
 mod form;
+mod pop;
 mod scope;
 mod secret;
 #[cfg(test)]
 mod tests;
 
+use apptoken_jose::Certificate;
 use uuid::Uuid;
 
 pub(crate) use claims::BACKDATED;
 pub(crate) use form::{Basic, Form};
+use pop::Binding;
 
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain};
@@ -26,12 +29,17 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) endpoint: TokenVersion,
     pub(crate) form: &'a Form,
     pub(crate) basic: Option<&'a Basic>,
+    /// Shown on TLS, its key proven.
+    pub(crate) certificate: Option<&'a Certificate>,
+    /// Whether it came by a name that is for mutual TLS.
+    pub(crate) mtls_host: bool,
     pub(crate) ids: Ids,
 }
 
 /// A token and what goes with it.
 pub(crate) struct Granted {
     pub(crate) token: String,
+    pub(crate) token_type: &'static str,
     pub(crate) expires_in: i64,
     pub(crate) expires_on: i64,
     pub(crate) not_before: i64,
@@ -51,7 +59,7 @@ pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn
     log.tenant_id = Some(tenant.id);
 
     let (application, principal) = client(request, &directory, tenant, log)?;
-    let credential = authenticate(state, request, &directory, tenant, application, now, log)?;
+    let (credential, binding) = authenticate(state, request, &directory, tenant, application, now, log)?;
 
     let resource = resource_name(request)?;
     log.resource = Some(resource.chars().take(512).collect());
@@ -72,6 +80,7 @@ pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn
     }
 
     let lifetime = Lifetime::new(state);
+    let token_type = binding.token_type();
     let grant = claims::Grant {
         tenant,
         client: application,
@@ -80,6 +89,7 @@ pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn
         resource,
         roles: &roles,
         credential,
+        confirmation: binding.confirmation(),
         now,
         expires: now.saturating_add(lifetime.seconds),
         trace_id: request.ids.trace,
@@ -89,6 +99,7 @@ pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn
     let token = key.sign(api.token_version, &claims).map_err(|_| Refusal::new(Code::Internal, &[]))?;
     Ok(Granted {
         token,
+        token_type,
         expires_in: lifetime.expires_in,
         expires_on: grant.expires,
         not_before: now - BACKDATED,
@@ -216,11 +227,12 @@ fn authenticate(
     application: &Application,
     now: i64,
     log: &mut SignIn,
-) -> Result<CredentialKind, Refusal> {
+) -> Result<(CredentialKind, Binding), Refusal> {
+    let binding = Binding::of(request)?;
     if let Some(assertion) = request.form.get("client_assertion") {
         log.credential = Some(CredentialKind::Certificate);
         let kind = request.form.require("client_assertion_type")?;
-        if kind != JWT_BEARER {
+        if kind != JWT_BEARER && kind != JWT_POP {
             let what = "'client_assertion_type' is not the one of RFC 7523";
             return Err(Refusal::new(Code::RequestMalformed, &[what]).evidence(
                 "client_assertion_type",
@@ -229,13 +241,19 @@ fn authenticate(
             ));
         }
         assertion::Verifier { directory, tenant, application, hosts: &state.hosts, now }.verify(assertion)?;
-        return Ok(CredentialKind::Certificate);
+        let bound = kind == JWT_POP || matches!(binding, Binding::Certificate { .. });
+        pop::same_certificate(request, application, assertion, bound)?;
+        return Ok((CredentialKind::Certificate, binding));
     }
     if request.form.get("client_assertion_type").is_some() {
         request.form.require("client_assertion")?;
     }
     let basic = request.basic.map(|basic| basic.secret.as_str()).filter(|secret| !secret.is_empty());
     let Some(secret) = request.form.get("client_secret").or(basic) else {
+        if let Some(certificate) = request.certificate {
+            log.credential = Some(CredentialKind::Certificate);
+            return pop::registered(application, certificate, now).map(|()| (CredentialKind::Certificate, binding));
+        }
         return Err(Refusal::new(Code::CredentialMissing, &[]).evidence(
             "credential",
             "client_secret or client_assertion",
@@ -243,8 +261,9 @@ fn authenticate(
         ));
     };
     log.credential = Some(CredentialKind::Secret);
+    binding.allows_secret()?;
     secret::verify(application, secret, now)?;
-    Ok(CredentialKind::Secret)
+    Ok((CredentialKind::Secret, binding))
 }
 
 /// `resource` at the v1 endpoint, `scope` at v2.0.
@@ -305,4 +324,6 @@ impl Lifetime {
 }
 
 const HOUR: i64 = 3600;
+/// An assertion that goes with a certificate on TLS.
+const JWT_POP: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-pop";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

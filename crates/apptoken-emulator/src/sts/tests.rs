@@ -34,6 +34,7 @@ fn state() -> &'static State {
             clock,
             issuers: Issuers::new(IssuerMode::Entra, "https://localhost:1"),
             hosts: Hosts::new(&[]),
+            asks_for_certificates: false,
             faults: Default::default(),
             sign_ins: crate::sign_in::SignInLog::new(1),
             token_requests: Default::default(),
@@ -46,7 +47,11 @@ fn ask(tenant: &str, endpoint: TokenVersion, fields: &[(&str, &str)]) -> Result<
     let body = Serializer::new(String::new()).extend_pairs(fields).finish();
     let form = Form::parse(body.as_bytes())?;
     let ids = Ids { trace: Uuid::nil(), correlation: Uuid::nil() };
-    answer(state(), &TokenRequest { tenant, endpoint, form: &form, basic: None, ids }, &mut blank())
+    answer(
+        state(),
+        &TokenRequest { tenant, endpoint, form: &form, basic: None, certificate: None, mtls_host: false, ids },
+        &mut blank(),
+    )
 }
 
 /// JSON of any shape, mostly with the members that count.
