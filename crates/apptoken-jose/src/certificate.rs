@@ -112,7 +112,7 @@ impl Certificate {
     /// The JOSE header `x5t#S256` (RFC 7515 §4.1.8).
     #[must_use]
     pub fn x5t_s256(&self) -> String {
-        base64url::encode(&self.thumbprint_sha256())
+        x5t_s256(self.der())
     }
 
     /// Standard base64 of the DER, one element of `x5c` (RFC 7515 §4.1.6).
@@ -155,6 +155,12 @@ impl Certificate {
             None => Err(KeyError::Malformed("X.509 certificate")),
         }
     }
+}
+
+/// SHA-256 of a certificate's DER, base64url: what a token bound to it names (RFC 8705 §3.1).
+#[must_use]
+pub fn x5t_s256(der: &[u8]) -> String {
+    base64url::encode(&hash::<32>(&digest::SHA256, der))
 }
 
 impl PartialEq for Certificate {

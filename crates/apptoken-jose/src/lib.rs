@@ -32,6 +32,6 @@ mod pem;
 pub mod pfx;
 mod traditional;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, x5t_s256};
 pub use error::{JwsError, KeyError};
 pub use key::{Algorithm, PublicKey, SigningKey};

@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authorization::Scheme;
 use crate::challenge::Challenge;
 use crate::claims::Policy;
 use crate::clock::{Clock, SystemClock};
 use crate::metadata::Fetcher;
-use crate::protect::Guard;
+use crate::proof::Proof;
+use crate::protect::{Challenges, Guard};
+use crate::replays::Replays;
 use crate::store::KeyStore;
 use crate::tenant::{Authority, Guid, Tenant};
 use crate::{BuildError, Protect};
@@ -32,6 +35,10 @@ pub struct ProtectBuilder {
     user_tokens: bool,
     without_roles: bool,
     callers: HashSet<Guid>,
+    proof_required: bool,
+    signed_request_lifetime: Duration,
+    replay_memory: usize,
+    host: Option<String>,
 }
 
 impl ProtectBuilder {
@@ -52,6 +59,10 @@ impl ProtectBuilder {
             user_tokens: false,
             without_roles: false,
             callers: HashSet::new(),
+            proof_required: false,
+            signed_request_lifetime: Duration::from_secs(5 * 60),
+            replay_memory: 1 << 20,
+            host: None,
         }
     }
 
@@ -174,6 +185,35 @@ impl ProtectBuilder {
         Ok(self)
     }
 
+    /// Lets in only tokens that are bound to a key (`mtls_pop`, `PoP`), so that a stolen one is worth nothing. Default
+    /// `false`: bearer tokens are let in too.
+    pub fn require_proof_of_possession(mut self, require: bool) -> Self {
+        self.proof_required = require;
+        self
+    }
+
+    /// How far from now, before or after, a signed request (`Authorization: PoP`) may have been signed; default five
+    /// minutes. It must carry `at` (the token), `ts`, `nonce`, and be for this request: `m` its method, `u` its host and
+    /// port, `p` its path. Each is let in once. Algorithms: RS256 and PS256. `q`, `h` and `b` are not looked at.
+    pub fn signed_request_lifetime(mut self, lifetime: Duration) -> Self {
+        self.signed_request_lifetime = lifetime;
+        self
+    }
+
+    /// How many signed requests are remembered so that none comes twice; default 1,048,576, about 20 MB when full. Each
+    /// is remembered until its signature is too old. When that many are alive, further ones are answered 503.
+    pub fn replay_memory(mut self, requests: usize) -> Self {
+        self.replay_memory = requests;
+        self
+    }
+
+    /// The `host[:port]` for which requests are signed, when a proxy in front changes `Host`; default: that of each
+    /// request.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
     /// Builds it and fetches the tenant's keys, so that a wrong tenant or authority shows at the start.
     ///
     /// # Errors
@@ -215,8 +255,20 @@ impl ProtectBuilder {
         let realm = self.realm.as_deref().unwrap_or(&audiences[0]);
         let authorization_uri = authority.join(&format!("{}/oauth2/authorize", tenant.as_str()));
         let client_id = self.client_id.or_else(|| Guid::parse(&audiences[0]));
-        let challenge = Challenge::new(realm, &authorization_uri, client_id.as_ref().map(Guid::as_str))
-            .ok_or_else(|| wrong(format!("the realm {realm:?} cannot stand in a header: use plain ASCII")))?;
+        let challenge = |scheme| {
+            Challenge::new(scheme, realm, &authorization_uri, client_id.as_ref().map(Guid::as_str))
+                .map(Arc::new)
+                .ok_or_else(|| wrong(format!("the realm {realm:?} cannot stand in a header: use plain ASCII")))
+        };
+        let challenges = Challenges {
+            bearer: challenge(Scheme::Bearer)?,
+            proofs: [challenge(Scheme::MtlsPop)?, challenge(Scheme::Pop)?],
+        };
+        let proof = Proof {
+            required: self.proof_required,
+            host: self.host,
+            replays: Replays::new(self.signed_request_lifetime, self.replay_memory),
+        };
         let http = client(&self.roots, self.timeout, self.http_loopback, authority.is_loopback())?;
         let fetcher = Fetcher { http, authority, tenant, http_loopback: self.http_loopback };
         let policy = Policy {
@@ -228,7 +280,8 @@ impl ProtectBuilder {
         };
         Ok(Guard {
             policy,
-            challenge: Arc::new(challenge),
+            proof,
+            challenges,
             keys: Arc::new(KeyStore::new(fetcher, self.clock, self.refresh_interval, self.max_key_age)),
         })
     }

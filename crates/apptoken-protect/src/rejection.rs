@@ -27,6 +27,14 @@ pub enum Rejection {
         /// What the token says.
         presented: String,
     },
+    /// The token is bound (`cnf`) to another certificate or key than the one that was proved: a stolen token, or one from
+    /// before the certificate was renewed.
+    BindingMismatch {
+        /// The thumbprint in `cnf`.
+        expected: String,
+        /// The thumbprint of what was proved.
+        presented: String,
+    },
     /// More than one `Authorization` header (RFC 6750 §2: one method, one token).
     AuthorizationAmbiguous,
     /// An `Authorization` header that is not `Bearer` and one token.
@@ -38,6 +46,9 @@ pub enum Rejection {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// `Authorization: mtls_pop` over a connection without a [`ClientCertificate`](crate::ClientCertificate): the client
+    /// showed none, or this API's server did not ask for one or does not hand it on.
+    ClientCertificateMissing,
     /// `exp` is past, the skew included. The client should ask for a new token.
     Expired {
         /// `exp`, seconds since 1970.
@@ -75,9 +86,14 @@ pub enum Rejection {
         /// This API's time, seconds since 1970.
         now: i64,
     },
+    /// A bearer token, where only tokens bound to a key are let in.
+    ProofRequired,
     /// [`RequireRoles`](crate::RequireRoles) saw a request that had not passed [`Protect`](crate::Protect). A mistake
     /// in the API's own router: `Protect` must be the outer layer.
     ProtectMissing,
+    /// More signed requests arrive than can be remembered, so that a replay would not be noticed. Not the client's fault;
+    /// worth a retry. See [`ProtectBuilder::replay_memory`](crate::ProtectBuilder::replay_memory).
+    ReplayMemoryFull,
     /// A good token without the app roles that this route demands.
     RoleMissing {
         /// What the route demands.
@@ -97,12 +113,40 @@ pub enum Rejection {
     },
     /// The signature does not fit: forged, or damaged on the way.
     SignatureInvalid,
+    /// A signed request was signed too long ago, or ahead of this clock.
+    SignedRequestExpired {
+        /// `ts`, seconds since 1970.
+        signed_at: i64,
+        /// This API's time, seconds since 1970.
+        now: i64,
+    },
+    /// `Authorization: PoP` without a well-formed signed request, or with one signed by another key.
+    SignedRequestInvalid {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A signed request was signed for another one than it came with.
+    SignedRequestMismatch {
+        /// `m` (method), `u` (host) or `p` (path).
+        claim: &'static str,
+        /// What this request has.
+        expected: String,
+        /// What was signed.
+        presented: String,
+    },
+    /// A signed request that came before: its nonce is spent.
+    SignedRequestReplayed,
     /// `tid` is another tenant.
     TenantMismatch {
         /// The configured tenant.
         expected: String,
         /// What the token says.
         presented: String,
+    },
+    /// A token with `cnf` sent as a bearer token: who bears it has proved nothing.
+    TokenBound {
+        /// The scheme to send it with: `mtls_pop` or `PoP`.
+        scheme: &'static str,
     },
     /// Not a compact JWS, or one that is refused unread.
     TokenMalformed {
@@ -111,6 +155,8 @@ pub enum Rejection {
     },
     /// No `Authorization: Bearer` at all.
     TokenMissing,
+    /// `mtls_pop` or `PoP` with a token that is not bound to a certificate, or to a key.
+    TokenNotBound,
     /// Longer than allowed.
     TokenTooLong {
         /// Its length in bytes.
@@ -133,7 +179,7 @@ impl Rejection {
         match self {
             Self::AuthorizationAmbiguous | Self::AuthorizationMalformed => StatusCode::BAD_REQUEST,
             Self::RoleMissing { .. } | Self::RolesAbsent { .. } | Self::UserToken { .. } => StatusCode::FORBIDDEN,
-            Self::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysUnavailable | Self::ReplayMemoryFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::ProtectMissing => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNAUTHORIZED,
         }
@@ -178,15 +224,24 @@ impl Rejection {
                 "audience_mismatch",
                 "The access token is for another resource. Ask for this API's scope: its App ID URI and /.default.",
             ),
+            Self::BindingMismatch { .. } => (
+                "binding_mismatch",
+                "The access token is bound to another certificate or key than the one presented. Ask for a new one.",
+            ),
             Self::AuthorizationAmbiguous => {
                 ("authorization_ambiguous", "The request carries more than one Authorization header.")
             }
-            Self::AuthorizationMalformed => {
-                ("authorization_malformed", "The Authorization header is not 'Bearer' and one access token.")
-            }
+            Self::AuthorizationMalformed => (
+                "authorization_malformed",
+                "The Authorization header is not 'Bearer' (or 'mtls_pop', 'PoP') and one access token.",
+            ),
             Self::ClaimInvalid { .. } => {
                 ("claim_invalid", "A claim of the access token is missing or has the wrong type.")
             }
+            Self::ClientCertificateMissing => (
+                "client_certificate_missing",
+                "The connection has no client certificate. Present the one that the access token is bound to.",
+            ),
             Self::Expired { .. } => ("expired", "The access token is expired. Ask for a new one."),
             Self::IssuerMismatch { .. } => {
                 ("issuer_mismatch", "The access token is from another issuer. Ask the tenant that this API belongs to.")
@@ -200,6 +255,12 @@ impl Rejection {
             }
             Self::KeysUnavailable => ("keys_unavailable", "Access tokens cannot be checked at the moment. Try again."),
             Self::NotYetValid { .. } => ("not_yet_valid", "The access token is not valid yet. Compare the clocks."),
+            Self::ProofRequired => {
+                ("proof_required", "The access token must be bound to a key: ask for one with proof of possession.")
+            }
+            Self::ReplayMemoryFull => {
+                ("replay_memory_full", "Signed requests cannot be checked at the moment. Try again.")
+            }
             Self::ProtectMissing => ("protect_missing", "The API is not set up correctly."),
             Self::RoleMissing { .. } => {
                 ("role_missing", "The application has not been granted an app role that this request needs.")
@@ -209,8 +270,28 @@ impl Rejection {
                 "The access token carries no app role. An administrator must grant the application one, then ask for a new token.",
             ),
             Self::SignatureInvalid => ("signature_invalid", "The signature of the access token is not valid."),
+            Self::SignedRequestExpired { .. } => (
+                "signed_request_expired",
+                "The request was not signed just now. Sign each anew, and compare the clocks.",
+            ),
+            Self::SignedRequestInvalid { .. } => {
+                ("signed_request_invalid", "The signed request is not well-formed, or not signed by the token's key.")
+            }
+            Self::SignedRequestMismatch { .. } => {
+                ("signed_request_mismatch", "The signature is for another method, host or path than this request's.")
+            }
+            Self::SignedRequestReplayed => {
+                ("signed_request_replayed", "The signed request was used before. Sign each with a nonce of its own.")
+            }
             Self::TenantMismatch { .. } => {
                 ("tenant_mismatch", "The access token is from another tenant. Ask the one that this API belongs to.")
+            }
+            Self::TokenBound { .. } => (
+                "token_bound",
+                "The access token is bound to a key. Send it with proof of possession, not as a bearer token.",
+            ),
+            Self::TokenNotBound => {
+                ("token_not_bound", "The access token is not bound to a key in the way that the scheme needs.")
             }
             Self::TokenMalformed { .. } => ("token_malformed", "The access token is not a well-formed JSON Web Token."),
             Self::TokenMissing => {
@@ -270,6 +351,16 @@ mod tests {
         vec![
             Rejection::AlgorithmRefused { presented: presented() },
             Rejection::AudienceMismatch { expected: expected(), presented: presented() },
+            Rejection::BindingMismatch { expected: expected(), presented: presented() },
+            Rejection::ClientCertificateMissing,
+            Rejection::ProofRequired,
+            Rejection::ReplayMemoryFull,
+            Rejection::SignedRequestExpired { signed_at: 1, now: 2 },
+            Rejection::SignedRequestInvalid { problem: "has no at" },
+            Rejection::SignedRequestMismatch { claim: "m", expected: expected(), presented: presented() },
+            Rejection::SignedRequestReplayed,
+            Rejection::TokenBound { scheme: "PoP" },
+            Rejection::TokenNotBound,
             Rejection::AuthorizationAmbiguous,
             Rejection::AuthorizationMalformed,
             Rejection::ClaimInvalid { claim: "oid", problem: "is missing" },

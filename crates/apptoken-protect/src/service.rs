@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
 
-use crate::{Protect, bearer};
+use crate::{Protect, authorization};
 
 /// The body of an answer from behind a guard: the refusal's, or the inner service's.
 pub type GuardedBody<B> = Either<Full<Bytes>, B>;
@@ -50,16 +50,16 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let protect = self.protect.clone();
         Box::pin(async move {
-            bearer::conceal(request.headers_mut());
-            let verdict = protect.authenticate(request.headers()).await;
-            let challenge = protect.challenge();
-            match verdict {
+            authorization::conceal(request.headers_mut());
+            let (mut head, body) = request.into_parts();
+            match protect.authenticate(&head).await {
                 Ok(caller) => {
-                    request.extensions_mut().insert(caller);
-                    request.extensions_mut().insert(Arc::clone(challenge));
+                    head.extensions.insert(caller);
+                    head.extensions.insert(Arc::clone(protect.challenge_for(&head)));
+                    let request = Request::from_parts(head, body);
                     inner.call(request).await.map(|response| response.map(Either::Right))
                 }
-                Err(rejection) => Ok(protect.refuse(&rejection).map(Either::Left)),
+                Err(rejection) => Ok(protect.refuse(&head, &rejection).map(Either::Left)),
             }
         })
     }

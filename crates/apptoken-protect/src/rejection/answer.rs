@@ -11,17 +11,20 @@ use super::Rejection;
 use crate::challenge::Challenge;
 
 impl Rejection {
-    /// The whole answer: status, `WWW-Authenticate` and an RFC 9457 body. A guard without a challenge (a router set up
-    /// wrongly) leaves that header out.
-    pub(crate) fn response(&self, challenge: Option<&Arc<Challenge>>) -> Response<Full<Bytes>> {
+    /// The whole answer: status, a `WWW-Authenticate` for each way in, and an RFC 9457 body. A guard without a challenge
+    /// (a router set up wrongly) leaves that header out.
+    pub(crate) fn response<'a>(
+        &self,
+        challenges: impl IntoIterator<Item = &'a Arc<Challenge>>,
+    ) -> Response<Full<Bytes>> {
         let status = self.status();
         let mut response = Response::new(Full::from(self.problem().to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = challenge.filter(|_| status.is_client_error()) {
-            headers.insert(WWW_AUTHENTICATE, self.www_authenticate(challenge));
+        for challenge in challenges.into_iter().filter(|_| status.is_client_error()) {
+            headers.append(WWW_AUTHENTICATE, self.www_authenticate(challenge));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

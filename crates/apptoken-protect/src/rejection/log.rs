@@ -12,7 +12,9 @@ impl Rejection {
         match self {
             Self::TokenMissing => tracing::debug!(target: "apptoken_protect", status, reason, "refused: {self}"),
             Self::ProtectMissing => tracing::error!(target: "apptoken_protect", status, reason, "refused: {self}"),
-            Self::KeysUnavailable => tracing::warn!(target: "apptoken_protect", status, reason, "refused: {self}"),
+            Self::KeysUnavailable | Self::ReplayMemoryFull => {
+                tracing::warn!(target: "apptoken_protect", status, reason, "refused: {self}")
+            }
             _ => tracing::info!(target: "apptoken_protect", status, reason, "refused: {self}"),
         }
     }
@@ -31,8 +33,31 @@ impl fmt::Display for Rejection {
                     audience_hint(expected, presented)
                 )
             }
+            Self::BindingMismatch { expected, presented } => {
+                write!(f, "the token is bound to `{expected}`, proved was `{presented}`")
+            }
+            Self::ClientCertificateMissing => f.write_str(
+                "an mtls_pop token over a connection without a client certificate: the client showed none, or this server \
+                 does not ask for it and put a ClientCertificate into the request's extensions",
+            ),
+            Self::ProofRequired => f.write_str("a bearer token where proof of possession is required"),
+            Self::ReplayMemoryFull => {
+                f.write_str("more signed requests than replay_memory can hold: allow more, or a shorter lifetime")
+            }
+            Self::SignedRequestExpired { signed_at, now } => write!(
+                f,
+                "the request was signed {} s ago (ts {signed_at}, now {now})",
+                now.saturating_sub(*signed_at)
+            ),
+            Self::SignedRequestInvalid { problem } => write!(f, "the signed request {problem}"),
+            Self::SignedRequestMismatch { claim, expected, presented } => {
+                write!(f, "the signed request's claim `{claim}` is `{presented}`, the request's own is `{expected}`")
+            }
+            Self::SignedRequestReplayed => f.write_str("a signed request came twice"),
+            Self::TokenBound { scheme } => write!(f, "a bound token sent as Bearer, not as {scheme}"),
+            Self::TokenNotBound => f.write_str("the token's cnf is missing or not of the kind that the scheme needs"),
             Self::AuthorizationAmbiguous => f.write_str("more than one Authorization header"),
-            Self::AuthorizationMalformed => f.write_str("the Authorization header is not `Bearer` and one token"),
+            Self::AuthorizationMalformed => f.write_str("the Authorization header is not a scheme and one token"),
             Self::ClaimInvalid { claim, problem } => write!(f, "the token's claim `{claim}` {problem}"),
             Self::Expired { expired_at, now } => {
                 write!(f, "the token expired {} s ago (exp {expired_at}, now {now})", now.saturating_sub(*expired_at))
@@ -67,7 +92,7 @@ impl fmt::Display for Rejection {
                 write!(f, "the token's tid is `{presented}`, the configured tenant is {expected}")
             }
             Self::TokenMalformed { problem } => write!(f, "the token is malformed: {problem}"),
-            Self::TokenMissing => f.write_str("no bearer token"),
+            Self::TokenMissing => f.write_str("no access token"),
             Self::TokenTooLong { bytes } => write!(f, "the token has {bytes} bytes"),
             Self::UserToken { because, app_id } => {
                 write!(f, "a user's token ({because}), got through application {app_id}; allow_user_tokens is off")

@@ -68,7 +68,7 @@ fn table(signer: &Signer) -> Vec<Row> {
     let good = format!("Bearer {}", signer.sign(&v2()));
     header("nothing", &[], 401, "", "token_missing", "carries no access token");
     header("other scheme", &["Basic dXNlcjpwYXNz"], 401, "", "token_missing", "carries no access token");
-    header("empty", &["Bearer"], 400, "invalid_request", "authorization_malformed", "not 'Bearer' and one");
+    header("empty", &["Bearer"], 400, "invalid_request", "authorization_malformed", "not 'Bearer'");
     header(
         "two headers",
         &[&good, &good],

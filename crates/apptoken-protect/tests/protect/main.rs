@@ -7,4 +7,5 @@ mod hostile;
 mod keys;
 mod local_entra;
 mod metadata;
+mod proof;
 mod tokens;

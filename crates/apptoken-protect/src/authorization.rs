@@ -1,13 +1,45 @@
-//! The token's way in: one `Authorization` header (RFC 6750 §2.1).
+//! The token's way in: one `Authorization` header (RFC 6750 §2.1), and how the client proves that it may use it.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use crate::Rejection;
 
-/// The bearer token of a request. The scheme's letters may be of either case (RFC 9110 §11.1); forms and query strings
-/// are not looked at.
-pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Rejection> {
+/// How a token is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// Whoever has it may use it (RFC 6750).
+    Bearer,
+    /// The client's TLS certificate proves that it may (RFC 8705 §3).
+    MtlsPop,
+    /// The client signs the request, token included, with the key that the token is bound to.
+    Pop,
+}
+
+impl Scheme {
+    /// As challenges spell it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::MtlsPop => "mtls_pop",
+            Self::Pop => "PoP",
+        }
+    }
+
+    /// That of the request's first `Authorization` header, if it is one of these.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?.trim();
+        Self::parse(value.split_once(' ').map_or(value, |(scheme, _)| scheme))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Bearer, Self::MtlsPop, Self::Pop].into_iter().find(|scheme| scheme.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// The token of a request. The scheme's letters may be of either case (RFC 9110 §11.1); forms and query strings are not
+/// looked at.
+pub(crate) fn token(headers: &HeaderMap) -> Result<(Scheme, &str), Rejection> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let only = all.next().ok_or(Rejection::TokenMissing)?;
     if all.next().is_some() {
@@ -15,15 +47,15 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Rejection> {
     }
     let value = only.to_str().map_err(|_| Rejection::AuthorizationMalformed)?.trim();
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    let Some(known) = Scheme::parse(scheme) else {
         // Another scheme says nothing about tokens: challenge as if there were no header.
         return Err(if scheme.is_empty() { Rejection::AuthorizationMalformed } else { Rejection::TokenMissing });
-    }
+    };
     let token = token.trim_start();
     if token.is_empty() || !token.bytes().all(is_b64token) {
         return Err(Rejection::AuthorizationMalformed);
     }
-    Ok(token)
+    Ok((known, token))
 }
 
 /// Marks the token so that no `Debug` of the headers prints it further inside.
@@ -41,15 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_for_a_bearer_token() {
+    fn what_is_taken_for_a_token() {
         use Rejection::{AuthorizationAmbiguous, AuthorizationMalformed, TokenMissing};
-        let table: [(&[&str], Result<&str, Rejection>); 14] = [
-            (&["Bearer a.b.c"], Ok("a.b.c")),
-            (&["bearer a.b.c"], Ok("a.b.c")),
-            (&["BEARER   a.b.c "], Ok("a.b.c")),
+        type Case = (&'static [&'static str], Result<(Scheme, &'static str), Rejection>);
+        let table: [Case; 16] = [
+            (&["Bearer a.b.c"], Ok((Scheme::Bearer, "a.b.c"))),
+            (&["bearer a.b.c"], Ok((Scheme::Bearer, "a.b.c"))),
+            (&["BEARER   a.b.c "], Ok((Scheme::Bearer, "a.b.c"))),
             (&[], Err(TokenMissing)),
             (&["Basic dXNlcjpwYXNz"], Err(TokenMissing)),
-            (&["PoP a.b.c"], Err(TokenMissing)),
+            (&["PoP a.b.c"], Ok((Scheme::Pop, "a.b.c"))),
+            (&["pop a.b.c"], Ok((Scheme::Pop, "a.b.c"))),
+            (&["MTLS_POP a.b.c"], Ok((Scheme::MtlsPop, "a.b.c"))),
             (&["a.b.c"], Err(TokenMissing)),
             (&[""], Err(AuthorizationMalformed)),
             (&["Bearer"], Err(AuthorizationMalformed)),
