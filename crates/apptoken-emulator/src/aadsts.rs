@@ -123,7 +123,7 @@ table! {
         "The client assertion's header must name its certificate in 'x5t#S256', 'x5t' or 'kid'.";
     /// `alg` is not among those taken.
     AssertionAlgorithm = 5002738, "invalid_client", 401, PAGE,
-        "The client assertion is signed with '{}'; RS256 and PS256 are supported.";
+        "The client assertion is signed with '{}'; {} supported.";
     /// `iss` is not the client.
     AssertionIssuer = 700021, "invalid_client", 401, PAGE,
         "The application identifier in the client assertion does not match 'client_id'.";
@@ -138,7 +138,7 @@ table! {
         "The client assertion is not within its valid time range. Current time: {}, valid from {}, expires {}.";
     /// Not signed by a registered key.
     AssertionKey = 700027, "invalid_client", 401, PAGE,
-        "The certificate that signed the client assertion is not accepted for application '{}'. [Reason - {}]";
+        "The key that signed the client assertion is not accepted for application '{}'. [Reason - {}]";
     /// The certificate is not valid yet.
     CertificateNotYetValid = 1000502, "invalid_client", 401, PAGE,
         "The certificate presented for application '{}' is not within its validity window (from {}, until {}).";
@@ -154,6 +154,30 @@ table! {
     /// A federated assertion from an issuer that the application does not trust.
     FederationIssuer = 700211, "invalid_client", 401, PAGE,
         "No federated credential of the application matches the assertion's issuer '{}'.";
+    /// No federated credential for this audience.
+    FederationAudience = 700212, "invalid_client", 401, PAGE,
+        "No federated credential of the application matches the assertion's audience '{}'.";
+    /// No federated credential for this subject.
+    FederationSubject = 700213, "invalid_client", 401, PAGE,
+        "No federated credential of the application matches the assertion's subject '{}'.";
+    /// Right but for letter case.
+    FederationSubjectCase = 7002138, "invalid_client", 401, PAGE,
+        "The assertion's subject '{}' matches a federated credential of the application but for letter case, which counts.";
+    /// Entra's tokens are no federated assertions.
+    FederationEntraIssuer = 700222, "invalid_client", 401, PAGE,
+        "Tokens of the Entra issuer '{}' may not be used as federated assertions.";
+    /// Of Entra's own tokens, only managed identities' count.
+    FederationAppToken = 700226, "invalid_client", 401, PAGE,
+        "The federated assertion was issued to '{}': of Entra's own tokens, only those of managed identities may be used.";
+    /// Of Entra's own tokens, only those for the token exchange count.
+    FederationForbiddenAudience = 700227, "invalid_client", 401, PAGE,
+        "The audience '{}' is forbidden for federated assertions that Entra issued.";
+    /// The metadata or keys of an assertion's issuer cannot be read.
+    IssuerUnreachable = 501661, "invalid_request", 400, PAGE,
+        "The request to the external OIDC endpoint of the issuer '{}' failed.";
+    /// A managed identity has no secret.
+    ManagedIdentitySecret = 7000232, "invalid_client", 401, PAGE,
+        "Application '{}' is a managed identity, which cannot sign in with a client secret or a certificate.";
     /// Unknown host at instance discovery.
     InstanceUnknown = 50049, "invalid_instance", 400, PAGE,
         "'{}' is not a known instance.";

@@ -11,9 +11,10 @@ use crate::emulator::Emulator;
 use crate::issuer::IssuerMode;
 use crate::limits::Limits;
 use crate::seed::{
-    SecretText, Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedResourceAccess, SeedSecret,
-    SeedServicePrincipal, SeedTenant, SeedUser,
+    SecretText, Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedResourceAccess,
+    SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
 };
+use crate::workload::WorkloadIssuers;
 
 /// Describes a local Entra ID; [`Self::start`] runs it.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct EmulatorBuilder {
     pub(crate) host_names: Vec<String>,
     pub(crate) ca: Option<Ca>,
     pub(crate) asks_for_certificates: bool,
+    pub(crate) issuer_roots: Vec<String>,
+    pub(crate) workload_issuers: WorkloadIssuers,
     pub(crate) limits: Limits,
 }
 
@@ -75,6 +78,8 @@ impl EmulatorBuilder {
             host_names: Vec::new(),
             ca: None,
             asks_for_certificates: false,
+            issuer_roots: Vec::new(),
+            workload_issuers: WorkloadIssuers::default(),
             limits: Limits::default(),
         }
     }
@@ -164,6 +169,18 @@ impl EmulatorBuilder {
     /// Uses a CA that was kept, instead of a new one.
     pub fn certificate_authority(mut self, ca: Ca) -> Self {
         self.ca = Some(ca);
+        self
+    }
+
+    /// Trusts a further CA (PEM) when it reads the metadata and keys of federated issuers.
+    pub fn trust_issuer_root(mut self, pem: impl Into<String>) -> Self {
+        self.issuer_roots.push(pem.into());
+        self
+    }
+
+    /// Whose names its own identity provider's assertions bear; [`WorkloadIssuers::Local`] unless said otherwise.
+    pub fn workload_issuers(mut self, issuers: WorkloadIssuers) -> Self {
+        self.workload_issuers = issuers;
         self
     }
 
@@ -312,6 +329,18 @@ impl ApplicationBuilder {
     pub fn certificate(&mut self, certificate: &Certificate) -> &mut Self {
         let certificate = certificate.to_pem();
         self.seed.key_credentials.push(SeedCertificate { certificate, ..SeedCertificate::default() });
+        self
+    }
+
+    /// As a daemon: tokens of this issuer with this subject, for `api://AzureADTokenExchange`, stand for a credential.
+    pub fn federated(
+        &mut self,
+        name: impl Into<String>,
+        issuer: impl Into<String>,
+        subject: impl Into<String>,
+    ) -> &mut Self {
+        let credential = SeedFederatedCredential::new(name, issuer, subject);
+        self.seed.federated_identity_credentials.push(credential);
         self
     }
 

@@ -12,12 +12,14 @@ use crate::builder::{EmulatorBuilder, StartError};
 use crate::clock::EmulatorClock;
 use crate::directory::Directory;
 use crate::faults::Faults;
+use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
 use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
 use crate::signing_keys::{SigningKeys, TokenKey};
 use crate::state::State;
+use crate::workload::{WorkloadIssuer, Workloads};
 
 /// A running local Entra ID. Dropping it stops it.
 pub struct Emulator {
@@ -47,6 +49,8 @@ impl Emulator {
             host_names,
             ca,
             asks_for_certificates,
+            issuer_roots,
+            workload_issuers,
             limits,
         } = builder;
         if let Some(error) = impossible {
@@ -69,7 +73,12 @@ impl Emulator {
 
         let authority = format!("https://localhost:{}", port(&https));
         let http_authority = plain_http.map(|_| format!("http://localhost:{}", port(&http)));
+        let workloads = Arc::new(Workloads::new(&authority, workload_issuers, clock.clone()));
+        let roots = std::iter::once(tls.ca_pem.clone()).chain(issuer_roots).collect();
+        let federation = Federation::new(roots, limits.issuer_document, limits.issuer_document_bytes);
         let state = Arc::new(State {
+            federation: federation.elsewhere(workloads.elsewhere()),
+            workloads,
             directory,
             clock,
             keys: SigningKeys::new(key),
@@ -132,6 +141,24 @@ impl Emulator {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.state.faults
+    }
+
+    /// An identity provider of its own, for assertions that federated credentials trust.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # use apptoken_emulator::{Emulator, GithubJob};
+    /// # let mut daemon = uuid::Uuid::nil();
+    /// # let entra = Emulator::builder().tenant("contoso", |t| daemon = t.application("Daemon", |_| ())).start().await?;
+    /// let job = entra.issuer().github(GithubJob::new("contoso/daemon").branch("main"));
+    /// entra.directory().add_federated_credential(&daemon.to_string(), &job.credential("main-branch"))?;
+    /// let client_assertion = job.token("api://AzureADTokenExchange")?;
+    /// # let _ = client_assertion;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn issuer(&self) -> WorkloadIssuer {
+        WorkloadIssuer(Arc::clone(&self.state.workloads))
     }
 
     /// The sign-in log, oldest first.

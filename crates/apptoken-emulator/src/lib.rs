@@ -38,6 +38,7 @@ mod directory;
 mod emulator;
 mod endpoints;
 mod faults;
+mod federation;
 mod hosts;
 mod issuer;
 mod limits;
@@ -47,12 +48,14 @@ mod sign_in;
 mod signing_keys;
 mod state;
 mod sts;
+mod workload;
 
 pub use builder::{ApplicationBuilder, EmulatorBuilder, StartError, TenantBuilder};
 pub use clock::EmulatorClock;
 pub use directory::{
-    AppRole, AppRoleAssignment, Application, Directory, DirectoryError, KeyCredential, NewSecret,
-    RequiredResourceAccess, Secret, SeedError, ServicePrincipal, SignInAudience, Snapshot, Tenant, TokenVersion, User,
+    AppRole, AppRoleAssignment, Application, Directory, DirectoryError, FederatedCredential, KeyCredential,
+    ManagedIdentity, NewSecret, RequiredResourceAccess, Secret, SeedError, ServicePrincipal, SignInAudience, Snapshot,
+    Tenant, TokenVersion, User,
 };
 pub use emulator::Emulator;
 pub use faults::{Fault, Faults};
@@ -61,3 +64,4 @@ pub use issuer::IssuerMode;
 pub use limits::Limits;
 pub use seed::Seed;
 pub use sign_in::{CredentialKind, Evidence, Outcome, SignIn};
+pub use workload::{GithubJob, PipelinesJob, Workload, WorkloadIssuer, WorkloadIssuers};

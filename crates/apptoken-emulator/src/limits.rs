@@ -16,6 +16,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Connections at a time; 4,096. More are closed at once.
     pub connections: usize,
+    /// Time for each of the two documents of a federated assertion's issuer; 5 s.
+    pub issuer_document: Duration,
+    /// Longest of these documents, bytes; 256 KiB.
+    pub issuer_document_bytes: usize,
     /// Entries of the sign-in log; 10,000. The oldest goes first.
     pub sign_ins: usize,
     /// Time for requests under way when the server stops; 2 s.
@@ -30,6 +34,8 @@ impl Default for Limits {
             body: Duration::from_secs(15),
             body_bytes: 128 * 1024,
             connections: 4096,
+            issuer_document: Duration::from_secs(5),
+            issuer_document_bytes: 256 * 1024,
             sign_ins: 10_000,
             shutdown: Duration::from_secs(2),
         }

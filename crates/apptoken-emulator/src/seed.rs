@@ -96,6 +96,9 @@ pub struct SeedApplication {
     /// Certificates.
     #[serde(default)]
     pub key_credentials: Vec<SeedCertificate>,
+    /// Whose tokens stand for a credential of its own.
+    #[serde(default)]
+    pub federated_identity_credentials: Vec<SeedFederatedCredential>,
     /// Where it is present; nothing means its home tenant, an empty list nowhere.
     pub service_principals: Option<Vec<SeedServicePrincipal>>,
 }
@@ -150,6 +153,26 @@ pub struct SeedCertificate {
     pub certificate: String,
 }
 
+/// A federated identity credential in a seed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedFederatedCredential {
+    /// The credential's id; made when absent.
+    pub id: Option<Uuid>,
+    /// 3 to 120 letters, digits, `-` and `_`.
+    pub name: String,
+    /// `iss` of the tokens that it takes, to the letter.
+    pub issuer: String,
+    /// `sub` of the tokens that it takes, to the letter.
+    pub subject: String,
+    /// `aud` of the tokens that it takes: exactly one. `api://AzureADTokenExchange` when absent.
+    #[serde(default = "token_exchange")]
+    pub audiences: Vec<String>,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+}
+
 /// A service principal in a seed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -189,6 +212,20 @@ impl Seed {
     }
 }
 
+impl SeedFederatedCredential {
+    /// For the audience `api://AzureADTokenExchange`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, issuer: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            issuer: issuer.into(),
+            subject: subject.into(),
+            audiences: token_exchange(),
+            ..Self::default()
+        }
+    }
+}
+
 impl SeedServicePrincipal {
     /// Present in a tenant: enabled, no assignment required, nothing granted.
     #[must_use]
@@ -219,6 +256,10 @@ impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretText(…)")
     }
+}
+
+fn token_exchange() -> Vec<String> {
+    vec!["api://AzureADTokenExchange".into()]
 }
 
 fn yes() -> bool {

@@ -53,6 +53,10 @@ pub enum CredentialKind {
     Secret,
     /// An assertion signed with a registered certificate.
     Certificate,
+    /// An assertion of another issuer, by a federated credential.
+    Federated,
+    /// None: Azure vouches for a managed identity.
+    ManagedIdentity,
 }
 
 /// What came of a token request.

@@ -1,15 +1,18 @@
 //! What all requests share.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::clock::EmulatorClock;
 use crate::directory::Directory;
 use crate::faults::Faults;
+use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
 use crate::limits::Limits;
 use crate::sign_in::SignInLog;
 use crate::signing_keys::SigningKeys;
+use crate::workload::Workloads;
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -20,6 +23,8 @@ pub(crate) struct State {
     pub(crate) hosts: Hosts,
     /// Of every HTTPS client, not only by the names that are for mutual TLS.
     pub(crate) asks_for_certificates: bool,
+    pub(crate) federation: Federation,
+    pub(crate) workloads: Arc<Workloads>,
     pub(crate) faults: Faults,
     pub(crate) sign_ins: SignInLog,
     pub(crate) token_requests: AtomicU64,

@@ -220,11 +220,11 @@ impl Directory {
 }
 
 impl Snapshot {
-    fn named_tenant(&self, name: &str) -> Result<Uuid, DirectoryError> {
+    pub(super) fn named_tenant(&self, name: &str) -> Result<Uuid, DirectoryError> {
         self.tenant(name).map(|tenant| tenant.id).ok_or_else(|| DirectoryError::NoTenant(name.into()))
     }
 
-    fn app(&self, name: &str) -> Result<&Application, DirectoryError> {
+    pub(super) fn app(&self, name: &str) -> Result<&Application, DirectoryError> {
         let found = guid(name).and_then(|id| self.application(id));
         found.ok_or_else(|| DirectoryError::NoApplication(name.into()))
     }

@@ -58,6 +58,8 @@ impl FirstParty {
             required_resource_access: Vec::new(),
             secrets: Vec::new(),
             certificates: Vec::new(),
+            federated: Vec::new(),
+            managed_identity: None,
             first_party: true,
             slash_strict: self.slash_strict,
             created: 0,

@@ -9,8 +9,8 @@ use super::model::{
     AppRole, AppRoleAssignment, Application, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal,
     SignInAudience, Tenant, TokenVersion, User, resource_key,
 };
-use super::{Snapshot, guid};
-use crate::seed::{Seed, SeedApplication, SeedCertificate, SeedServicePrincipal, SeedTenant};
+use super::{FederatedCredential, Snapshot, guid};
+use crate::seed::{Seed, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedServicePrincipal, SeedTenant};
 
 /// What is wrong with a seed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -173,7 +173,7 @@ impl Snapshot {
                 display_name: role.display_name.clone().unwrap_or_else(|| role.value.clone()),
             });
         }
-        let application = Application {
+        let mut application = Application {
             app_id,
             id: Uuid::new_v4(),
             display_name: seed.display_name.clone(),
@@ -185,10 +185,13 @@ impl Snapshot {
             required_resource_access: Vec::new(),
             secrets: secrets.collect::<Result<_, _>>()?,
             certificates: certificates.collect::<Result<_, _>>()?,
+            federated: Vec::new(),
+            managed_identity: None,
             first_party: false,
             slash_strict: false,
             created: now,
         };
+        application.federate(&seed.federated_identity_credentials, path)?;
         self.applications.insert(app_id, Arc::new(application));
         Ok(app_id)
     }
@@ -317,6 +320,17 @@ impl Tenant {
 
     pub(super) fn has_resource(&self, uri: &str) -> bool {
         self.resources.contains_key(&resource_key(uri))
+    }
+}
+
+impl Application {
+    pub(super) fn federate(&mut self, seeds: &[SeedFederatedCredential], path: &str) -> Result<(), SeedError> {
+        for (i, seed) in seeds.iter().enumerate() {
+            let path = format!("{path}.federatedIdentityCredentials[{i}]");
+            let credential = FederatedCredential::admit(seed, self, &path)?;
+            self.federated.push(credential);
+        }
+        Ok(())
     }
 }
 

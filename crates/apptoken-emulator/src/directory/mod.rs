@@ -1,6 +1,7 @@
 //! The directory: an immutable [`Snapshot`] that readers take without a lock, and changes that swap in the next one.
 
 mod changes;
+mod federated;
 mod first_party;
 mod import;
 mod model;
@@ -12,11 +13,12 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 pub use changes::NewSecret;
+pub use federated::FederatedCredential;
 pub use import::SeedError;
 pub(crate) use import::is_domain;
 pub use model::{
-    AppRole, AppRoleAssignment, Application, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal,
-    SignInAudience, Tenant, TokenVersion, User,
+    AppRole, AppRoleAssignment, Application, KeyCredential, ManagedIdentity, RequiredResourceAccess, Secret,
+    ServicePrincipal, SignInAudience, Tenant, TokenVersion, User,
 };
 
 pub(crate) use first_party::GRAPH;

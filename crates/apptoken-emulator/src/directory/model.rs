@@ -10,6 +10,8 @@ use aws_lc_rs::{constant_time, digest};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::federated::FederatedCredential;
+
 /// An organisation's directory.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -70,12 +72,26 @@ pub struct Application {
     pub secrets: Vec<Secret>,
     /// Its certificates.
     pub certificates: Vec<KeyCredential>,
+    /// Whose tokens stand for a credential of its own.
+    pub federated: Vec<FederatedCredential>,
+    /// Set when this is no registration but a managed identity of Azure's.
+    pub managed_identity: Option<ManagedIdentity>,
     /// One of Microsoft's own: its tokens carry more claims.
     pub first_party: bool,
     /// As an API, compares `aud` with a slash at its end or without, as its App ID URI is written (Azure SQL).
     pub slash_strict: bool,
     /// When it was registered, Unix seconds.
     pub created: i64,
+}
+
+/// What makes an application a managed identity: the resource in Azure that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ManagedIdentity {
+    /// ARM resource id: of the user-assigned identity, or of what the system assigned the identity to. `xms_mirid`.
+    pub resource_id: String,
+    /// Goes with its host; otherwise assigned by a user.
+    pub system_assigned: bool,
 }
 
 /// An application's presence in one tenant.

@@ -4,6 +4,7 @@ mod body;
 mod graph;
 mod metadata;
 mod token;
+mod workload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,7 @@ enum Route<'a> {
     Keys(&'a str, TokenVersion),
     InstanceDiscovery,
     Graph(&'a [&'a str]),
+    Workload(&'a [&'a str]),
     Root,
     Nothing,
 }
@@ -61,6 +63,7 @@ impl<'a> Route<'a> {
         match segments {
             ["v1.0", rest @ ..] if graph_host => Self::Graph(rest),
             ["graph", "v1.0", rest @ ..] => Self::Graph(rest),
+            ["issuer", rest @ ..] => Self::Workload(rest),
             [tenant, "oauth2", "v2.0", "token"] => Self::Token(tenant, V2),
             [tenant, "oauth2", "token"] => Self::Token(tenant, V1),
             [tenant, "v2.0", ".well-known", "openid-configuration"] => Self::Configuration(tenant, V2),
@@ -101,6 +104,7 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: Incoming, se
         Route::Keys(tenant, version) => metadata::keys(&exchange, tenant, version).into(),
         Route::InstanceDiscovery => metadata::instance_discovery(&exchange).into(),
         Route::Graph(segments) => graph::answer(&exchange, segments).into(),
+        Route::Workload(segments) => workload::answer(&exchange, segments).await.into(),
         Route::Root => text(StatusCode::OK, ROOT).into(),
         Route::Nothing => text(StatusCode::NOT_FOUND, "The local Entra ID has nothing at this path.\n").into(),
     }

@@ -14,6 +14,7 @@ use super::{Body, BodyError, Exchange, Reply, Response, json, read, refuse, set,
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::TokenVersion;
 use crate::faults::Fault;
+use crate::federation::Published;
 use crate::hosts::is_mtls_host;
 use crate::sign_in::{Outcome, SignIn};
 use crate::sts::{self, Basic, Form, Granted, TokenRequest};
@@ -37,15 +38,22 @@ pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
     let telemetry = form.as_ref().ok();
     let ids = exchange.ids(telemetry.and_then(|form| form.get("client-request-id")));
     let mut log = entry(exchange, tenant, ids);
+    let issuer_keys = match &form {
+        Ok(form) => foreign_keys(exchange, form).await,
+        Err(_) => None,
+    };
+    let issuer_keys = issuer_keys.as_ref();
     let reply = match fault {
-        None | Some(Fault::Latency(_)) => judge(exchange, tenant, version, form, too_much, ids, &mut log).into(),
+        None | Some(Fault::Latency(_)) => {
+            judge(exchange, &Asked { tenant, version, issuer_keys, ids }, form, too_much, &mut log).into()
+        }
         Some(fault) => {
             log.outcome = Outcome::Faulted;
             log.message = Some(format!("fault: {fault:?}"));
             if let Ok(form) = &form {
                 log.app_id = form.get("client_id").map(sts::shown_client_id);
             }
-            break_down(exchange, tenant, version, form, ids, fault)
+            break_down(exchange, &Asked { tenant, version, issuer_keys, ids }, form, fault)
         }
     };
     tracing::info!(
@@ -56,16 +64,32 @@ pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
     reply
 }
 
+/// What is known of a request beside its form.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    tenant: &'a str,
+    version: TokenVersion,
+    issuer_keys: Option<&'a Published>,
+    ids: Ids,
+}
+
+/// What the issuer of a federated assertion publishes, if the request has one that the application trusts.
+async fn foreign_keys(exchange: &Exchange, form: &Form) -> Option<Published> {
+    let state = &exchange.state;
+    let (client_id, assertion) = (form.get("client_id")?, form.get("client_assertion")?);
+    let (issuer, kid) = sts::foreign_issuer(&state.directory.load(), &state.issuers, client_id, assertion)?;
+    Some(state.federation.keys(&issuer, kid.as_deref()).await)
+}
+
 /// The proper answer.
 fn judge(
     exchange: &Exchange,
-    tenant: &str,
-    version: TokenVersion,
+    asked: &Asked<'_>,
     form: Result<Form, Refusal>,
     status: Option<StatusCode>,
-    ids: Ids,
     log: &mut SignIn,
 ) -> Response {
+    let Asked { tenant, version, issuer_keys, ids } = *asked;
     let state = &exchange.state;
     let telemetry = exchange.header("x-client-current-telemetry").is_some()
         || form.as_ref().is_ok_and(|form| form.get("x-client-current-telemetry").is_some());
@@ -81,6 +105,7 @@ fn judge(
             basic: basic.as_ref(),
             certificate: exchange.head.extensions.get(),
             mtls_host: is_mtls_host(exchange.host()),
+            issuer_keys,
             ids,
         };
         sts::answer(state, &request, log)
@@ -109,14 +134,8 @@ fn judge(
 }
 
 /// A request that meets a fault.
-fn break_down(
-    exchange: &Exchange,
-    tenant: &str,
-    version: TokenVersion,
-    form: Result<Form, Refusal>,
-    ids: Ids,
-    fault: Fault,
-) -> Reply {
+fn break_down(exchange: &Exchange, asked: &Asked<'_>, form: Result<Form, Refusal>, fault: Fault) -> Reply {
+    let Asked { tenant, ids, .. } = *asked;
     let state = &exchange.state;
     let mut response = match fault {
         Fault::Reset => return Reply::Reset,
@@ -128,7 +147,7 @@ fn break_down(
         }
         Fault::Truncated => {
             let mut scratch = entry(exchange, tenant, ids);
-            judge(exchange, tenant, version, form, None, ids, &mut scratch).map(Body::truncate)
+            judge(exchange, asked, form, None, &mut scratch).map(Body::truncate)
         }
         Fault::Status { status, retry_after, body } => {
             let code = if status == 429 { Code::Throttled } else { Code::Transient };
@@ -142,7 +161,7 @@ fn break_down(
             }
             response
         }
-        Fault::Latency(_) => judge(exchange, tenant, version, form, None, ids, &mut entry(exchange, tenant, ids)),
+        Fault::Latency(_) => judge(exchange, asked, form, None, &mut entry(exchange, tenant, ids)),
     };
     finish(exchange, &mut response, ids);
     response.into()

@@ -41,7 +41,7 @@ impl<'a> Claims<'a> {
         let opaque = Opaque::new(grant);
         let credential = match grant.credential {
             CredentialKind::Secret => "1",
-            CredentialKind::Certificate => "2",
+            CredentialKind::Certificate | CredentialKind::Federated | CredentialKind::ManagedIdentity => "2",
         };
         // Entra dates tokens five minutes back, for APIs whose clocks are behind.
         let issued = now - BACKDATED;

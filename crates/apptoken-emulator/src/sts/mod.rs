@@ -2,6 +2,7 @@
 
 mod assertion;
 mod claims;
+mod federated;
 mod form;
 mod pop;
 mod scope;
@@ -10,14 +11,17 @@ mod secret;
 mod tests;
 
 use apptoken_jose::Certificate;
+use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use claims::BACKDATED;
+pub(crate) use federated::foreign_issuer;
 pub(crate) use form::{Basic, Form};
 use pop::Binding;
 
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain};
+use crate::federation::Published;
 use crate::sign_in::{CredentialKind, SignIn};
 use crate::state::State;
 
@@ -33,6 +37,8 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) certificate: Option<&'a Certificate>,
     /// Whether it came by a name that is for mutual TLS.
     pub(crate) mtls_host: bool,
+    /// What the issuer of a federated assertion publishes, if one came.
+    pub(crate) issuer_keys: Option<&'a Published>,
     pub(crate) ids: Ids,
 }
 
@@ -230,7 +236,6 @@ fn authenticate(
 ) -> Result<(CredentialKind, Binding), Refusal> {
     let binding = Binding::of(request)?;
     if let Some(assertion) = request.form.get("client_assertion") {
-        log.credential = Some(CredentialKind::Certificate);
         let kind = request.form.require("client_assertion_type")?;
         if kind != JWT_BEARER && kind != JWT_POP {
             let what = "'client_assertion_type' is not the one of RFC 7523";
@@ -240,10 +245,10 @@ fn authenticate(
                 kind,
             ));
         }
-        assertion::Verifier { directory, tenant, application, hosts: &state.hosts, now }.verify(assertion)?;
+        let kind_of_proof = assert(state, request, directory, tenant, application, assertion, log)?;
         let bound = kind == JWT_POP || matches!(binding, Binding::Certificate { .. });
         pop::same_certificate(request, application, assertion, bound)?;
-        return Ok((CredentialKind::Certificate, binding));
+        return Ok((kind_of_proof, binding));
     }
     if request.form.get("client_assertion_type").is_some() {
         request.form.require("client_assertion")?;
@@ -262,8 +267,42 @@ fn authenticate(
     };
     log.credential = Some(CredentialKind::Secret);
     binding.allows_secret()?;
+    if application.managed_identity.is_some() {
+        return Err(Refusal::new(Code::ManagedIdentitySecret, &[&application.app_id.to_string()]));
+    }
     secret::verify(application, secret, now)?;
     Ok((CredentialKind::Secret, binding))
+}
+
+/// An assertion by the application itself, signed with its certificate, or by an issuer that it trusts.
+fn assert(
+    state: &State,
+    request: &TokenRequest<'_>,
+    directory: &Snapshot,
+    tenant: &Tenant,
+    application: &Application,
+    assertion: &str,
+    log: &mut SignIn,
+) -> Result<CredentialKind, Refusal> {
+    let now = state.clock.now_unix();
+    let jwt = assertion::parse(assertion)?;
+    let issuer = jwt.claims().get("iss").and_then(Value::as_str).unwrap_or_default();
+    let trusted = application.federated.iter().any(|credential| credential.issuer == issuer);
+    let kind = match trusted || issuer.contains("://") {
+        true => CredentialKind::Federated,
+        false => CredentialKind::Certificate,
+    };
+    log.credential = Some(kind);
+    if kind == CredentialKind::Federated {
+        let published = request.issuer_keys;
+        let (issuers, own_keys) = (&state.issuers, &state.keys);
+        federated::Federated { directory, application, issuers, own_keys, published, now }.verify(&jwt)?;
+    } else if application.managed_identity.is_some() {
+        return Err(Refusal::new(Code::ManagedIdentitySecret, &[&application.app_id.to_string()]));
+    } else {
+        assertion::Verifier { directory, tenant, application, hosts: &state.hosts, now }.verify(&jwt)?;
+    }
+    Ok(kind)
 }
 
 /// `resource` at the v1 endpoint, `scope` at v2.0.

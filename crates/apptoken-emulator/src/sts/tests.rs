@@ -31,14 +31,16 @@ fn state() -> &'static State {
         State {
             directory: Directory::from_seed(&seed, clock.clone()).unwrap(),
             keys: SigningKeys::new(TokenKey::generate(clock.now()).unwrap()),
-            clock,
             issuers: Issuers::new(IssuerMode::Entra, "https://localhost:1"),
             hosts: Hosts::new(&[]),
             asks_for_certificates: false,
+            federation: crate::federation::Federation::new(Vec::new(), std::time::Duration::ZERO, 0),
+            workloads: crate::workload::Workloads::new("https://localhost:1", Default::default(), clock.clone()).into(),
             faults: Default::default(),
             sign_ins: crate::sign_in::SignInLog::new(1),
             token_requests: Default::default(),
             limits: Default::default(),
+            clock,
         }
     })
 }
@@ -49,7 +51,16 @@ fn ask(tenant: &str, endpoint: TokenVersion, fields: &[(&str, &str)]) -> Result<
     let ids = Ids { trace: Uuid::nil(), correlation: Uuid::nil() };
     answer(
         state(),
-        &TokenRequest { tenant, endpoint, form: &form, basic: None, certificate: None, mtls_host: false, ids },
+        &TokenRequest {
+            tenant,
+            endpoint,
+            form: &form,
+            basic: None,
+            certificate: None,
+            mtls_host: false,
+            issuer_keys: None,
+            ids,
+        },
         &mut blank(),
     )
 }

@@ -1,0 +1,123 @@
+//! Federated identity credentials: whose tokens an application lets stand for a credential of its own. The limits are
+//! Entra's ("Important considerations and restrictions for federated identity credentials"); nothing is checked with
+//! the issuer before a token arrives.
+
+use uuid::Uuid;
+
+use super::model::Application;
+use super::{Directory, DirectoryError, SeedError};
+use crate::seed::SeedFederatedCredential;
+
+/// A federated identity credential of an application or a user-assigned managed identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FederatedCredential {
+    /// Its id.
+    pub id: Uuid,
+    /// Name, unique in the application; never changes.
+    pub name: String,
+    /// `iss` of the tokens that it takes, to the letter: a slash at the end counts.
+    pub issuer: String,
+    /// `sub` of the tokens that it takes, to the letter. No wildcards.
+    pub subject: String,
+    /// The one `aud` of the tokens that it takes.
+    pub audience: String,
+    /// For people.
+    pub description: String,
+}
+
+impl Directory {
+    /// Lets tokens of another issuer stand for a credential of this application (`client_id`); the credential's id.
+    ///
+    /// # Errors
+    /// No such application, or one of Entra's limits: 20 credentials; name of 3 to 120 letters, digits, `-` and `_`,
+    /// unique; issuer and subject unique together; at most 600 characters each; exactly one audience.
+    pub fn add_federated_credential(
+        &self,
+        app: &str,
+        credential: &SeedFederatedCredential,
+    ) -> Result<Uuid, DirectoryError> {
+        self.change(|next, _| {
+            let application = next.app(app)?;
+            let app_id = application.app_id;
+            let credential = FederatedCredential::admit(credential, application, "federatedIdentityCredential")?;
+            let id = credential.id;
+            next.edit_application(app_id, |application| application.federated.push(credential));
+            Ok(id)
+        })
+    }
+
+    /// Removes a federated credential, by name or id.
+    ///
+    /// # Errors
+    /// No such application or credential.
+    pub fn remove_federated_credential(&self, app: &str, name_or_id: &str) -> Result<(), DirectoryError> {
+        self.change(|next, _| {
+            let application = next.app(app)?;
+            let app_id = application.app_id;
+            let id = Uuid::try_parse(name_or_id).ok();
+            let other = |credential: &FederatedCredential| credential.name != name_or_id && Some(credential.id) != id;
+            if application.federated.iter().all(other) {
+                return Err(DirectoryError::NoCredential { app: app_id, credential: name_or_id.into() });
+            }
+            next.edit_application(app_id, |application| application.federated.retain(other));
+            Ok(())
+        })
+    }
+}
+
+impl FederatedCredential {
+    /// What a seed says, if Entra would take it as one more of this application's.
+    pub(super) fn admit(
+        seed: &SeedFederatedCredential,
+        application: &Application,
+        path: &str,
+    ) -> Result<Self, SeedError> {
+        let wrong = |member: &str, why: String| Err(SeedError::new(format!("{path}.{member}"), why));
+        let others = &application.federated;
+        if others.len() >= MOST {
+            let why = format!("the application has {MOST} federated credentials already, which is the most");
+            return Err(SeedError::new(path, why));
+        }
+        let name_length = seed.name.chars().count();
+        let plain = seed.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if !(3..=120).contains(&name_length) || !plain {
+            return wrong("name", format!("{:?} is not 3 to 120 letters, digits, '-' and '_'", seed.name));
+        }
+        if others.iter().any(|other| other.name == seed.name) {
+            return wrong("name", format!("{:?} is used twice", seed.name));
+        }
+        let [audience] = &seed.audiences[..] else {
+            return wrong("audiences", format!("exactly one audience, not {}", seed.audiences.len()));
+        };
+        for (member, text, needed) in [
+            ("issuer", &seed.issuer, true),
+            ("subject", &seed.subject, true),
+            ("audiences[0]", audience, true),
+            ("description", &seed.description, false),
+        ] {
+            if needed && text.is_empty() {
+                return wrong(member, "is empty".into());
+            }
+            if text.chars().count() > LONGEST {
+                return wrong(member, format!("is longer than {LONGEST} characters"));
+            }
+        }
+        if others.iter().any(|other| other.issuer == seed.issuer && other.subject == seed.subject) {
+            return wrong("subject", "another credential of the application has this issuer and subject".into());
+        }
+        Ok(Self {
+            id: seed.id.unwrap_or_else(Uuid::new_v4),
+            name: seed.name.clone(),
+            issuer: seed.issuer.clone(),
+            subject: seed.subject.clone(),
+            audience: audience.clone(),
+            description: seed.description.clone(),
+        })
+    }
+}
+
+/// Federated credentials of one application.
+const MOST: usize = 20;
+/// Characters of an issuer, a subject, an audience, a description.
+const LONGEST: usize = 600;
