@@ -150,7 +150,7 @@ impl Emulator {
     /// # use apptoken_emulator::{Emulator, GithubJob};
     /// # let mut daemon = uuid::Uuid::nil();
     /// # let entra = Emulator::builder().tenant("contoso", |t| daemon = t.application("Daemon", |_| ())).start().await?;
-    /// let job = entra.issuer().github(GithubJob::new("contoso/daemon").branch("main"));
+    /// let job = entra.issuer().github(&GithubJob::new("contoso/daemon").branch("main"));
     /// entra.directory().add_federated_credential(&daemon.to_string(), &job.credential("main-branch"))?;
     /// let client_assertion = job.token("api://AzureADTokenExchange")?;
     /// # let _ = client_assertion;

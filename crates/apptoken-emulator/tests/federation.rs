@@ -30,7 +30,7 @@ fn trust(entra: &Entra, credential: &SeedFederatedCredential) {
 
 /// A GitHub job that the daemon trusts.
 fn trusted(entra: &Entra) -> Workload {
-    let workload = entra.emulator.issuer().github(job());
+    let workload = entra.emulator.issuer().github(&job());
     trust(entra, &workload.credential("main"));
     workload
 }
@@ -60,10 +60,10 @@ async fn jobs_and_pods_get_tokens() {
     let entra = start().await;
     let issuer = entra.emulator.issuer();
     for (workload, name) in [
-        (issuer.github(job().branch("main")), "branch"),
-        (issuer.github(job().environment("Production").immutable(7, 8)), "environment"),
+        (issuer.github(&job().branch("main")), "branch"),
+        (issuer.github(&job().environment("Production").immutable(7, 8)), "environment"),
         (issuer.kubernetes("default", "daemon"), "pod"),
-        (issuer.azure_pipelines(PipelinesJob::new("contoso", "daemon", "azure", CONNECTION)), "pipeline"),
+        (issuer.azure_pipelines(&PipelinesJob::new("contoso", "daemon", "azure", CONNECTION)), "pipeline"),
     ] {
         trust(&entra, &workload.credential(name));
         let answer = exchange(&entra, &workload.token(EXCHANGE).unwrap()).await;
@@ -78,7 +78,7 @@ async fn jobs_and_pods_get_tokens() {
 async fn issuer_subject_and_audience_are_compared_to_the_letter() {
     let entra = start().await;
     let assertion = |workload: &Workload, audience: &str| workload.token(audience).unwrap();
-    let good = entra.emulator.issuer().github(job());
+    let good = entra.emulator.issuer().github(&job());
     let (code, _, expected, presented) = refused(&entra, &assertion(&good, EXCHANGE)).await;
     assert_eq!((code, expected.as_str()), (700_211, "the application has no federated credential"));
     assert_eq!(presented, good.issuer());
@@ -92,13 +92,13 @@ async fn issuer_subject_and_audience_are_compared_to_the_letter() {
 
     trust(&entra, &good.credential("main"));
     assert_eq!(exchange(&entra, &assertion(&good, EXCHANGE)).await.status, 200);
-    let other = entra.emulator.issuer().github(job().branch("feature"));
+    let other = entra.emulator.issuer().github(&job().branch("feature"));
     let (code, what, expected, presented) = refused(&entra, &assertion(&other, EXCHANGE)).await;
     assert_eq!((code, what.as_str()), (700_213, "subject"));
     assert_eq!((expected.as_str(), presented.as_str()), (good.subject(), other.subject()));
     assert!(entra.last_sign_in().message.unwrap().contains(other.subject()), "the text prints it");
 
-    let loud = entra.emulator.issuer().github(GithubJob::new("Contoso/daemon"));
+    let loud = entra.emulator.issuer().github(&GithubJob::new("Contoso/daemon"));
     let (code, _, expected, _) = refused(&entra, &assertion(&loud, EXCHANGE)).await;
     assert_eq!((code, expected.as_str()), (7_002_138, good.subject()));
 
@@ -119,7 +119,7 @@ async fn issuer_subject_and_audience_are_compared_to_the_letter() {
 async fn githubs_immutable_subject_is_told_from_the_older_form() {
     let entra = start().await;
     let old = trusted(&entra);
-    let new = entra.emulator.issuer().github(job().immutable(7, 8));
+    let new = entra.emulator.issuer().github(&job().immutable(7, 8));
     assert_eq!(new.subject(), "repo:contoso@7/daemon@8:ref:refs/heads/main");
     let (code, ..) = refused(&entra, &new.token(EXCHANGE).unwrap()).await;
     let hint = entra.last_sign_in().evidence.pop().unwrap();
@@ -385,7 +385,7 @@ async fn a_job_asks_for_its_token_as_at_github() {
 
 fn trusted_pipeline(entra: &Entra) -> Workload {
     let job = PipelinesJob::new("contoso", "daemon", "azure", CONNECTION);
-    let workload = entra.emulator.issuer().azure_pipelines(job);
+    let workload = entra.emulator.issuer().azure_pipelines(&job);
     trust(entra, &workload.credential("pipeline"));
     workload
 }
@@ -420,7 +420,7 @@ async fn its_assertions_may_bear_the_real_names() {
         "repo:contoso/daemon:ref:refs/heads/main",
     );
     trust(&entra, &real);
-    let job = entra.emulator.issuer().github(job());
+    let job = entra.emulator.issuer().github(&job());
     assert_eq!(job.credential("as-in-the-cloud"), real);
     assert_eq!(exchange(&entra, &job.token(EXCHANGE).unwrap()).await.status, 200);
     let aks = entra.emulator.issuer().kubernetes("default", "daemon");

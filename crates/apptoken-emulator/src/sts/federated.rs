@@ -83,7 +83,7 @@ impl Federated<'_> {
             let alike = |credential: &&FederatedCredential| {
                 credential.subject.to_lowercase() == presented.subject.to_lowercase()
             };
-            let code = match of_issuer.iter().any(|credential| alike(credential)) {
+            let code = match of_issuer.iter().any(alike) {
                 true => Code::FederationSubjectCase,
                 false => Code::FederationSubject,
             };

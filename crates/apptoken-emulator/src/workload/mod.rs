@@ -45,7 +45,7 @@ pub struct WorkloadIssuer(pub(crate) Arc<Workloads>);
 impl WorkloadIssuer {
     /// A job of GitHub Actions.
     #[must_use]
-    pub fn github(&self, job: GithubJob) -> Workload {
+    pub fn github(&self, job: &GithubJob) -> Workload {
         self.workload(Provider::GitHub, job.subject(), job.claims(), job.default_audience())
     }
 
@@ -58,7 +58,7 @@ impl WorkloadIssuer {
 
     /// A job of Azure Pipelines that may use one service connection.
     #[must_use]
-    pub fn azure_pipelines(&self, job: PipelinesJob) -> Workload {
+    pub fn azure_pipelines(&self, job: &PipelinesJob) -> Workload {
         let mut workload = self.workload(Provider::Pipelines, job.subject(), Map::new(), EXCHANGE.into());
         workload.service_connection = Some(job.service_connection_id);
         workload
