@@ -15,7 +15,7 @@ use crate::cache::{Flight, KeyRef, Memory, Slot, Standing};
 use crate::clock::{Clock, Moment, within};
 use crate::error::ErrorKind;
 use crate::issuer::Issuer;
-use crate::request::{Asked, Options};
+use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
 use crate::token::{AccessToken, AcquiredFrom, How, Millis, RefreshReason, TokenData};
 
@@ -52,21 +52,37 @@ impl<'a> Call<'a> {
         KeyRef {
             tenant: self.tenant.unwrap_or_else(|| client.home.as_str()),
             scope: self.scope,
-            extra: self.options.map_or("", |options| &options.extra_key),
+            extra: self.options.map_or("", |options| options.key.text()),
         }
     }
 
-    /// Whether a kept token will do.
+    /// Whether a kept token will do, whichever it is.
     pub(crate) fn may_hit(&self) -> bool {
-        self.options.is_none_or(|options| !options.force_refresh && options.claims.is_none())
+        self.options.is_none_or(|options| options.may_hit())
+    }
+
+    fn served_by(&self, token: &TokenData) -> bool {
+        self.options.is_none_or(|options| options.served_by(token.secret()))
+    }
+
+    fn insists(&self) -> bool {
+        self.options.is_some_and(|options| options.insists())
     }
 
     fn claims(&self) -> Option<&'a str> {
         self.options.and_then(|options| options.claims.as_deref())
     }
 
-    fn forced(&self) -> bool {
-        self.options.is_some_and(|options| options.force_refresh)
+    fn timeout(&self) -> Option<Duration> {
+        self.options.and_then(|options| options.timeout)
+    }
+
+    /// The token that the caller says was turned down: by its hash, or, with a claims challenge, the one in hand. One
+    /// who forces a refresh says nothing about it.
+    fn rejected(&self, slot: &Slot) -> Option<TokenHash> {
+        let options = self.options.filter(|options| !options.force_refresh)?;
+        let held = || options.claims.as_ref().and_then(|_| slot.held()).map(|token| TokenHash::of(token.secret()));
+        options.rejected.or_else(held)
     }
 }
 
@@ -107,13 +123,7 @@ pub(crate) async fn miss(client: &Arc<Inner>, call: Call<'_>) -> Result<AccessTo
 /// Refuses a call that the authority would refuse, before anything is sent or kept.
 pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
     client.scope_rule.check(call.scope)?;
-    if let Some(claims) = call.claims() {
-        let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(claims);
-        object.map_err(|_| {
-            Error::configuration("the claims are not a JSON object")
-                .with_advice("pass the claims challenge as the authority or API gave it, decoded if it came in base64")
-        })?;
-    }
+    call.options.map_or(Ok(()), |options| options.check())?;
     match (&client.issuer, call.tenant) {
         (_, None) => Ok(client.home.clone()),
         (Issuer::Authority(app), Some(tenant)) => app.authority.tenant_named(tenant),
@@ -132,39 +142,46 @@ pub(crate) async fn from_slot(
     loop {
         let now = client.clock.now();
         let mut fallback = None;
-        let reason = if call.may_hit() {
-            match slot.standing(now) {
-                Standing::Fresh(token) => return Ok(served(token, now)),
-                Standing::Due(token) => {
-                    let refreshing = refresh_behind(client, slot, tenant, &token, call, now);
-                    let reason = if refreshing { RefreshReason::Proactive } else { RefreshReason::NotApplicable };
-                    return Ok(AccessToken { data: token, how: How { reason, ..How::HIT } });
-                }
-                Standing::Ageing(token) => {
-                    fallback = Some(token);
-                    RefreshReason::Expired
-                }
-                Standing::Empty { expired: true } => RefreshReason::Expired,
-                Standing::Empty { expired: false } => RefreshReason::NoCachedToken,
+        let reason = match slot.standing(now) {
+            Standing::Fresh(token) if call.served_by(&token) => return Ok(served(token, now)),
+            Standing::Due(token) if call.served_by(&token) => {
+                let refreshing = refresh_behind(client, slot, tenant, &token, call, now);
+                let reason = if refreshing { RefreshReason::Proactive } else { RefreshReason::NotApplicable };
+                return Ok(AccessToken { data: token, how: How { reason, ..How::HIT } });
             }
-        } else {
-            RefreshReason::ForceRefreshOrClaims
+            Standing::Ageing(token) if call.served_by(&token) => {
+                fallback = Some(token);
+                RefreshReason::Expired
+            }
+            Standing::Empty { expired: true } if !call.insists() => RefreshReason::Expired,
+            Standing::Empty { expired: false } if !call.insists() => RefreshReason::NoCachedToken,
+            _ => RefreshReason::ForceRefreshOrClaims,
         };
         let request = || flight(client, slot, tenant, call, reason);
-        let outcome = match slot.join_or_ask(now, call.claims(), call.may_hit(), request) {
+        let patience = call.timeout().map(|limit| limit.saturating_sub(now.since(started)));
+        let outcome = match slot.join_or_ask(now, call.claims(), |token| call.served_by(token), request) {
             Ok(Some(mut join)) => match &fallback {
-                None => join.await,
-                Some(token) => match within(&*client.clock, PATIENCE, &mut join).await {
-                    Some(outcome) => outcome,
-                    // the authority is slow: the request goes on behind, and a valid token beats a wait
-                    None => {
-                        slot.refreshing(token, client.clock.now());
-                        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                            runtime.spawn(join);
-                        }
-                        Some(Err(too_slow(PATIENCE)))
+                None => match patience {
+                    None => join.await,
+                    Some(patience) => {
+                        let outcome = within(&*client.clock, patience, join).await;
+                        outcome.unwrap_or_else(|| Some(Err(too_slow(call.timeout().unwrap_or_default()))))
                     }
                 },
+                Some(token) => {
+                    let patience = patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
+                    match within(&*client.clock, patience, &mut join).await {
+                        Some(outcome) => outcome,
+                        // the authority is slow: the request goes on behind, and a valid token beats a wait
+                        None => {
+                            slot.refreshing(token, client.clock.now());
+                            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                                runtime.spawn(join);
+                            }
+                            Some(Err(too_slow(patience)))
+                        }
+                    }
+                }
             },
             Ok(None) => continue,
             Err(asked_to_wait) => Some(Err(asked_to_wait)),
@@ -199,7 +216,7 @@ fn refresh_behind(
 ) -> bool {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
     let request = || flight(client, slot, tenant, call, RefreshReason::Proactive);
-    let joined = slot.join_or_ask(now, None, call.may_hit(), request);
+    let joined = slot.join_or_ask(now, None, |token| call.served_by(token), request);
     // another caller that came as soon has already seen to it
     let Some(join) = joined.transpose() else { return true };
     slot.refreshing(token, now);
@@ -217,18 +234,11 @@ fn flight(
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
-    // a caller with claims says that the token in hand was rejected; one who forces a refresh says nothing about it
-    let rejected = if call.claims().is_some() && !call.forced() { slot.held() } else { None };
+    let rejected = call.rejected(&slot);
+    // others may join who have more time than this caller
+    let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     Flight::new(async move {
-        let asked = Asked {
-            tenant: &tenant,
-            scope: &scope,
-            correlation_id,
-            options: &options,
-            reason,
-            rejected: rejected.as_deref().map(TokenData::secret),
-        };
-        let limit = client.timeout;
+        let asked = Asked { tenant: &tenant, scope: &scope, correlation_id, options: &options, reason, rejected };
         let outcome = within(&*client.clock, limit, ask(&client, asked))
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));

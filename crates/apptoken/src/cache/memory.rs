@@ -19,7 +19,7 @@ pub(crate) struct Memory {
 pub(crate) struct KeyRef<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) scope: &'a str,
-    /// What else, as [`Options::extra_key`](crate::request::Options::extra_key) writes it; empty for a plain call.
+    /// What else, as `request::key::ExtraKey` writes it; empty for a plain call.
     pub(crate) extra: &'a str,
 }
 

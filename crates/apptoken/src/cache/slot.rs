@@ -74,19 +74,19 @@ impl Slot {
     }
 
     /// Joins the request in flight for the same claims, or becomes the one that `request` makes. An authority that asked
-    /// to wait gets no request: its error comes back. `None` for a caller that a hit would serve (`may_hit`) and a token
-    /// that has come since it looked.
+    /// to wait gets no request: its error comes back. `None` when a token that serves the caller has come since it
+    /// looked.
     pub(crate) fn join_or_ask(
         &self,
         now: Moment,
         claims: Option<&str>,
-        may_hit: bool,
+        serves: impl FnOnce(&TokenData) -> bool,
         request: impl FnOnce() -> Arc<Flight<Outcome>>,
     ) -> Result<Option<Join<Outcome>>, Error> {
         let mut state = self.lock();
         // Race: between the caller's look at the slot and here a request may have ended. If it brought a token, there is
         // no need for another; if not, joining it would give an old outcome, so only those under way count.
-        if may_hit && self.fresh(now).is_some() {
+        if self.fresh(now).is_some_and(|token| serves(&token)) {
             return Ok(None);
         }
         state.flights.retain(|(_, flight)| flight.upgrade().is_some_and(|flight| flight.is_under_way()));
@@ -210,9 +210,9 @@ pub(super) mod tests {
         assert!(matches!(slot.standing(at(1)), Standing::Empty { expired: false }));
         slot.store(token(50, 55, 60), at(1));
         let never = || unreachable!("the token is there");
-        assert!(matches!(slot.join_or_ask(at(1), None, true, never), Ok(None)));
+        assert!(matches!(slot.join_or_ask(at(1), None, |_| true, never), Ok(None)));
         let request = || Flight::new(std::future::pending());
-        assert!(matches!(slot.join_or_ask(at(1), None, false, request), Ok(Some(_))), "a forced one asks");
+        assert!(matches!(slot.join_or_ask(at(1), None, |_| false, request), Ok(Some(_))), "a forced one asks");
     }
 
     #[test]

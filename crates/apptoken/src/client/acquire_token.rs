@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ impl<'a> AcquireToken<'a> {
     /// is kept in its place. A token endpoint gets the claims; of a managed identity's sources Service Fabric alone is
     /// told which token was turned down, the others may give it again until its platform's own cache lets it go.
     pub fn claims(mut self, claims: impl Into<String>) -> Self {
-        self.options().claims = Some(claims.into().into());
+        self.options().claims(claims.into());
         self
     }
 
@@ -40,6 +41,21 @@ impl<'a> AcquireToken<'a> {
         if force || self.options.is_some() {
             self.options().force_refresh = force;
         }
+        self
+    }
+
+    /// Passes the kept token over if it is the one with this SHA-256 (in hexadecimal digits), which an API has turned
+    /// down; one that is newer is served, even when claims are given. So many callers that are turned down together
+    /// cause one refresh. Not with [`force_refresh`](Self::force_refresh).
+    pub fn refresh_if_token_sha256(mut self, sha256: impl AsRef<str>) -> Self {
+        self.options().rejected(sha256.as_ref());
+        self
+    }
+
+    /// How long this call waits at most. Others who wait for the same request are not affected; a request that nobody
+    /// waits for is given up. Default: the client's own timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options().timeout = Some(timeout);
         self
     }
 

@@ -5,6 +5,7 @@ mod assertions;
 mod builder;
 mod environment_client;
 mod managed_identity;
+mod options;
 mod request;
 mod selection;
 mod source;

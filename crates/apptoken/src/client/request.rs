@@ -4,6 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -36,7 +37,7 @@ impl<'a> AcquireTokenForClient<'a> {
     /// Answers a claims challenge: JSON from [`Denied::claims`](crate::Denied::claims) or from the `WWW-Authenticate`
     /// of an API. The kept token is passed over, the new one is kept in its place.
     pub fn claims(mut self, claims: impl Into<String>) -> Self {
-        self.options().claims = Some(claims.into().into());
+        self.options().claims(claims.into());
         self
     }
 
@@ -49,13 +50,28 @@ impl<'a> AcquireTokenForClient<'a> {
         self
     }
 
+    /// Passes the kept token over if it is the one with this SHA-256 (in hexadecimal digits), which an API has turned
+    /// down; one that is newer is served, even when claims are given. So many callers that are turned down together
+    /// cause one refresh. Not with [`force_refresh`](Self::force_refresh).
+    pub fn refresh_if_token_sha256(mut self, sha256: impl AsRef<str>) -> Self {
+        self.options().rejected(sha256.as_ref());
+        self
+    }
+
+    /// How long this call waits at most. Others who wait for the same request are not affected; a request that nobody
+    /// waits for is given up. Default: the client's own timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options().timeout = Some(timeout);
+        self
+    }
+
     /// The correlation id to send, if this call is the one that asks. Default: a new one.
     pub fn correlation_id(mut self, id: Uuid) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    fn options(&mut self) -> &mut Options {
+    pub(super) fn options(&mut self) -> &mut Options {
         Arc::make_mut(self.options.get_or_insert_default())
     }
 

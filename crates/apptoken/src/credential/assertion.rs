@@ -19,6 +19,11 @@ pub struct AssertionRequest {
     pub token_endpoint: String,
     /// The claims challenge that is being answered.
     pub claims: Option<String>,
+    /// The path of a federated managed identity that a first leg is to be for, as
+    /// [`fmi_path_for_client_assertion`](crate::AcquireTokenForClient::fmi_path_for_client_assertion) gave it.
+    pub fmi_path: Option<String>,
+    /// What the client is capable of, as its builder was told.
+    pub client_capabilities: Vec<String>,
     /// The correlation id of the token request.
     pub correlation_id: Uuid,
 }
@@ -76,6 +81,8 @@ pub(super) async fn from_source(
         client_id: occasion.client_id.to_owned(),
         tenant: occasion.asked.tenant.as_str().to_owned(),
         token_endpoint: occasion.token_endpoint.to_owned(),
+        fmi_path: occasion.asked.options.assertion_fmi_path.as_deref().map(str::to_owned),
+        client_capabilities: occasion.capabilities.names().map(str::to_owned).collect(),
         claims: occasion.asked.options.claims.as_deref().map(str::to_owned),
         correlation_id: occasion.asked.correlation_id,
     };

@@ -20,7 +20,7 @@ pub(crate) use token_file::TokenFile;
 use crate::Error;
 use crate::clock::Clock;
 use crate::http::{DynTransport, RetryPolicy};
-use crate::request::Asked;
+use crate::request::{Asked, Capabilities};
 
 /// The one credential of a client.
 pub(crate) enum Credential {
@@ -62,6 +62,7 @@ pub(crate) struct Occasion<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) token_endpoint: &'a str,
     pub(crate) asked: Asked<'a>,
+    pub(crate) capabilities: &'a Capabilities,
 }
 
 /// What a proof is made with.

@@ -32,7 +32,7 @@ impl App {
     async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
         let endpoint = self.authority.token_endpoint(asked.tenant);
         let proof = self.prove(&endpoint, asked, clock).await?;
-        let request = TokenRequest { endpoint: &endpoint, client_id: &self.client_id, proof: &proof, asked };
+        let request = self.request(&endpoint, &proof, asked);
         let sent = clock.now();
         let answer = self.send(request.to_http()?, clock).await;
         let http = clock.now().since(sent);
@@ -41,9 +41,22 @@ impl App {
     }
 
     async fn prove(&self, token_endpoint: &str, asked: Asked<'_>, clock: &dyn Clock) -> Result<Proof, Error> {
-        let occasion = Occasion { client_id: &self.client_id, token_endpoint, asked };
+        let capabilities = &self.capabilities;
+        let occasion = Occasion { client_id: &self.client_id, token_endpoint, asked, capabilities };
         let means = Means { transport: &*self.transport, clock, retry: &self.retry };
         self.credential.prove(&occasion, means).await
+    }
+
+    fn request<'a>(&'a self, endpoint: &'a str, proof: &'a Proof, asked: Asked<'a>) -> TokenRequest<'a> {
+        let options = asked.options;
+        TokenRequest {
+            endpoint,
+            client_id: &self.client_id,
+            proof,
+            asked,
+            claims: self.capabilities.with(options.client_claims.as_deref(), options.claims.as_deref()),
+            extra: options.extra.over(&self.extra),
+        }
     }
 
     async fn send(&self, request: Request, clock: &dyn Clock) -> Result<Response, TransportError> {

@@ -10,6 +10,7 @@ use crate::authority::Authority;
 use crate::credential::Credential;
 use crate::http::{DynTransport, RetryPolicy};
 use crate::managed_identity::ManagedIdentity;
+use crate::request::{Capabilities, Extra};
 
 /// Who is asked when there is no token.
 pub(crate) enum Issuer {
@@ -26,4 +27,7 @@ pub(crate) struct App {
     pub(crate) credential: Credential,
     pub(crate) transport: Box<dyn DynTransport>,
     pub(crate) retry: RetryPolicy,
+    /// What every request says: in its claims, and besides the standard fields.
+    pub(crate) capabilities: Capabilities,
+    pub(crate) extra: Extra,
 }

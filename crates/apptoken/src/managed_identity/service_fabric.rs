@@ -1,4 +1,3 @@
-use aws_lc_rs::digest;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Identity;
@@ -7,7 +6,7 @@ use crate::Error;
 use crate::env_vars::{IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_SERVER_THUMBPRINT};
 use crate::environment::Environment;
 use crate::http::{Request, ThumbprintPin};
-use crate::request::Asked;
+use crate::request::{Asked, TokenHash};
 
 /// A Service Fabric cluster. Its server's certificate is signed by nobody: the platform tells its thumbprint.
 pub(crate) struct ServiceFabric {
@@ -51,7 +50,7 @@ impl ServiceFabric {
 
     /// The one source that can be told which token an API has turned down.
     pub(super) fn request(&self, identity: &Identity, asked: Asked<'_>) -> Result<Request, Error> {
-        let rejected = asked.rejected.map(|token| hex(digest::digest(&digest::SHA256, token.as_bytes()).as_ref()));
+        let rejected = asked.rejected.map(TokenHash::to_hex);
         let mut query = vec![("api-version", "2020-05-01"), ("resource", asked.scope)];
         if let Identity::User(id) = identity {
             query.push(("principalId", id.value()));
@@ -59,8 +58,4 @@ impl ServiceFabric {
         query.extend(rejected.as_deref().map(|hash| ("token_sha256_to_refresh", hash)));
         self.endpoint.get(&query, [("secret", secret_header(IDENTITY_HEADER, &self.header)?)])
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

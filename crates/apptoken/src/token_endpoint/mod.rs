@@ -2,6 +2,8 @@
 
 mod response;
 
+use std::borrow::Cow;
+
 use ::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use crate::Error;
 use crate::credential::Proof;
 use crate::error::ErrorKind;
 use crate::http::{Request, Response, TransportError, TransportErrorKind};
-use crate::request::Asked;
+use crate::request::{Asked, Extra};
 
 /// What is asked of a token endpoint.
 pub(crate) struct TokenRequest<'a> {
@@ -22,6 +24,9 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) proof: &'a Proof,
     pub(crate) asked: Asked<'a>,
+    /// The body's: the challenge's, the program's own and the client's capabilities in one.
+    pub(crate) claims: Option<Cow<'a, str>>,
+    pub(crate) extra: Extra,
 }
 
 impl TokenRequest<'_> {
@@ -31,7 +36,7 @@ impl TokenRequest<'_> {
         let id = HeaderValue::try_from(self.asked.correlation_id.to_string()).map_err(|_| self.not_sendable())?;
         let mut request = Request::new(self.form());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.endpoint.parse().map_err(|_| self.not_sendable())?;
+        *request.uri_mut() = self.address().parse().map_err(|_| self.not_sendable())?;
         request.headers_mut().extend([
             (CONTENT_TYPE, text("application/x-www-form-urlencoded")),
             (ACCEPT, text("application/json")),
@@ -41,6 +46,8 @@ impl TokenRequest<'_> {
             (CLIENT_VER, text(env!("CARGO_PKG_VERSION"))),
             (LIB_CAPABILITY, text("retry-after, h429")),
         ]);
+        // none of them has one of the names above
+        request.headers_mut().extend(self.extra.headers.iter().cloned());
         Ok(request)
     }
 
@@ -54,15 +61,27 @@ impl TokenRequest<'_> {
         grant.map_err(|error| error.with_correlation_id(self.asked.correlation_id))
     }
 
+    /// The endpoint and what is added to its query, which is no part of an assertion's audience.
+    fn address(&self) -> Cow<'_, str> {
+        if self.extra.query.is_empty() {
+            return self.endpoint.into();
+        }
+        let address = format!("{}?", self.endpoint);
+        let query_at = address.len();
+        form_urlencoded::Serializer::for_suffix(address, query_at).extend_pairs(&self.extra.query).finish().into()
+    }
+
     /// The form's bytes, wiped when the last copy of the request is dropped.
     fn form(&self) -> Bytes {
-        let Asked { scope, options, .. } = self.asked;
+        let scope = self.asked.scope;
         // sized so that it does not grow and leave copies of the secret behind; the encoding at most triples a byte
+        let extra = self.extra.body.iter().map(|(name, value)| 2 + name.len() + value.len()).sum::<usize>();
         let size = 256
             + 3 * (self.client_id.len()
                 + scope.len()
                 + self.proof.secret().len()
-                + options.claims.as_deref().map_or(0, str::len));
+                + self.claims.as_deref().map_or(0, str::len)
+                + extra);
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(size));
         form.append_pair("client_id", self.client_id);
         form.append_pair("scope", scope);
@@ -70,9 +89,11 @@ impl TokenRequest<'_> {
             form.append_pair(name, value);
         }
         form.append_pair("grant_type", "client_credentials");
-        if let Some(claims) = &options.claims {
+        if let Some(claims) = &self.claims {
             form.append_pair("claims", claims);
         }
+        // none of them has one of the names above
+        form.extend_pairs(&self.extra.body);
         Bytes::from_owner(Zeroizing::new(form.finish().into_bytes()))
     }
 

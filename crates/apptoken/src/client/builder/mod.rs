@@ -17,6 +17,7 @@ use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::issuer::{App, Issuer};
+use crate::request::{Capabilities, Extra};
 use crate::scope::ScopeRule;
 
 /// Settings of a [`ConfidentialClient`]. All are checked by [`build`](Self::build), which sends nothing.
@@ -30,6 +31,9 @@ pub struct ConfidentialClientBuilder {
     allow_http_loopback: bool,
     environment: Environment,
     max_entries: usize,
+    capabilities: Capabilities,
+    extra: Extra,
+    wrong: Option<Error>,
     network: Network,
     timeout: Duration,
     clock: Arc<dyn Clock>,
@@ -46,6 +50,9 @@ impl ConfidentialClientBuilder {
             allow_http_loopback: false,
             environment: Environment::process(),
             max_entries: 1_000_000,
+            capabilities: Capabilities::default(),
+            extra: Extra::default(),
+            wrong: None,
             network: Network::default(),
             timeout: acquire::TIMEOUT,
             clock: Arc::new(SystemClock),
@@ -85,6 +92,21 @@ impl ConfidentialClientBuilder {
         self
     }
 
+    /// What the program is capable of: `cp1` when it answers claims challenges (continuous access evaluation). Goes out
+    /// in the `claims` of every token request, as `xms_cc`, and into the tokens; no part of the cache's key.
+    pub fn client_capabilities(mut self, capabilities: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.capabilities = Capabilities::new(capabilities);
+        self
+    }
+
+    /// One more parameter in the query of every token request. One of the same name that a call adds goes before it.
+    pub fn extra_query_parameter(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        if let Err(error) = self.extra.query(name.as_ref(), value.as_ref()) {
+            self.wrong.get_or_insert(error);
+        }
+        self
+    }
+
     /// The most tokens that are kept. Default: 1,000,000.
     pub fn max_cached_tokens(mut self, entries: usize) -> Self {
         self.max_entries = entries;
@@ -114,13 +136,24 @@ impl ConfidentialClientBuilder {
             return Err(Error::configuration("the client id is empty")
                 .with_advice("give the Application (client) ID of the app registration"));
         }
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
         let authority = Authority::parse(&self.authority, self.tenant.as_deref(), self.allow_http_loopback)?;
         let credential = self.credentials.make(&self.environment, self.allow_http_loopback, &*self.clock)?;
         let retry = self.network.retry;
         let transport = self.network.transport()?;
         let home = authority.tenant().clone();
         let scope_rule = if self.any_scope { ScopeRule::Any } else { authority.kind().scope_rule() };
-        let app = Arc::new(App { client_id: self.client_id, authority, credential, transport, retry });
+        let app = Arc::new(App {
+            client_id: self.client_id,
+            authority,
+            credential,
+            transport,
+            retry,
+            capabilities: self.capabilities,
+            extra: self.extra,
+        });
         let inner = Inner {
             issuer: Issuer::Authority(app.clone()),
             home,

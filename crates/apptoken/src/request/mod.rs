@@ -1,6 +1,15 @@
 //! One request for a token: of whom, for what, and what is unusual about it.
 
+mod claims;
+mod extra;
+mod key;
+mod options;
+
 use uuid::Uuid;
+
+pub(crate) use claims::Capabilities;
+pub(crate) use extra::Extra;
+pub(crate) use options::{Options, TokenHash};
 
 use crate::authority::Tenant;
 use crate::token::RefreshReason;
@@ -16,16 +25,5 @@ pub(crate) struct Asked<'a> {
     pub(crate) options: &'a Options,
     pub(crate) reason: RefreshReason,
     /// A token that was turned down by an API: a platform that can be told so is not to give it again.
-    pub(crate) rejected: Option<&'a str>,
-}
-
-/// What is unusual about a request. A plain one has none, and a plain hit never looks here.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Options {
-    /// A claims challenge, JSON.
-    pub(crate) claims: Option<Box<str>>,
-    pub(crate) force_refresh: bool,
-    /// What tells the token from a plain one with the same tenant and scope, besides claims; unambiguous. Empty when
-    /// nothing does.
-    pub(crate) extra_key: Box<str>,
+    pub(crate) rejected: Option<TokenHash>,
 }

@@ -1,0 +1,393 @@
+//! The options of one request: what each does to the wire, to the key of the cache, and to a kept token. Over HTTP, against
+//! a server that notes what comes.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod stub;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apptoken::clock::ManualClock;
+use apptoken::{
+    AccessToken, AcquireTokenForClient, AcquiredFrom, ConfidentialClient, ConfidentialClientBuilder, Error, ErrorKind,
+};
+use aws_lc_rs::digest;
+use serde_json::{Value, json};
+use stub::{Seen, Stub};
+use testkit::CANARY;
+use uuid::Uuid;
+
+const SCOPE: &str = "api://todolist/.default";
+const CHALLENGE: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1702682181"}}}"#;
+
+/// An authority that grants a new token each time, and a client of it.
+struct World {
+    authority: Stub,
+    clock: Arc<ManualClock>,
+    client: ConfidentialClient,
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    async fn with(adjust: impl FnOnce(ConfidentialClientBuilder) -> ConfidentialClientBuilder) -> Self {
+        let authority = Stub::start(|seen| {
+            let token = format!("{CANARY}-token-{}", seen.number);
+            stub::json(200, &json!({"token_type": "Bearer", "expires_in": 3600, "access_token": token}))
+        })
+        .await;
+        let clock = Arc::new(ManualClock::default());
+        let builder = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
+            .tenant("contoso.com")
+            .authority(authority.url(""))
+            .allow_http_loopback(true)
+            .client_secret(format!("{CANARY}-secret"))
+            .clock(clock.clone());
+        let client = adjust(builder).build().unwrap();
+        Self { authority, clock, client }
+    }
+
+    async fn token(&self, options: impl FnOnce(AcquireTokenForClient<'_>) -> AcquireTokenForClient<'_>) -> AccessToken {
+        self.outcome(options).await.unwrap()
+    }
+
+    async fn outcome(
+        &self,
+        options: impl FnOnce(AcquireTokenForClient<'_>) -> AcquireTokenForClient<'_>,
+    ) -> Result<AccessToken, Error> {
+        let call = options(self.client.acquire_token_for_client(SCOPE));
+        testkit::witness(&call);
+        call.await
+    }
+}
+
+type Set = fn(AcquireTokenForClient<'_>) -> AcquireTokenForClient<'_>;
+
+fn claims(seen: &Seen) -> Value {
+    serde_json::from_str(&seen.form("claims").unwrap_or_default()).unwrap_or_default()
+}
+
+/// One row: what is set, what the wire shows, another value of the same option, and whether they share a token.
+struct Row {
+    option: &'static str,
+    set: Set,
+    on_the_wire: fn(&Seen) -> bool,
+    other: Set,
+    in_the_key: bool,
+}
+
+/// The table of the request's documentation, row by row.
+const ROWS: [Row; 13] = [
+    Row {
+        option: "tenant",
+        set: |call| call.tenant("fabrikam.com"),
+        on_the_wire: |seen| seen.path == "/fabrikam.com/oauth2/v2.0/token",
+        other: |call| call.tenant("northwind.com"),
+        in_the_key: true,
+    },
+    Row {
+        option: "correlation_id",
+        set: |call| call.correlation_id(Uuid::from_u128(1)),
+        on_the_wire: |seen| seen.header("client-request-id") == Some("00000000-0000-0000-0000-000000000001"),
+        other: |call| call.correlation_id(Uuid::from_u128(2)),
+        in_the_key: false,
+    },
+    Row {
+        option: "claims_from_client",
+        set: |call| call.claims_from_client(r#"{"nsp":{"essential":true}}"#),
+        on_the_wire: |seen| claims(seen) == json!({"nsp": {"essential": true}}),
+        other: |call| call.claims_from_client(r#"{"nsp":{"essential":false}}"#),
+        in_the_key: true,
+    },
+    Row {
+        option: "extra_query_parameter",
+        set: |call| call.extra_query_parameter("slice", "a&b=c d"),
+        on_the_wire: |seen| seen.query == [("slice".to_owned(), "a&b=c d".to_owned())],
+        other: |call| call.extra_query_parameter("slice", "2"),
+        in_the_key: true,
+    },
+    Row {
+        option: "extra_query_parameter_not_in_key",
+        set: |call| call.extra_query_parameter_not_in_key("dc", "1"),
+        on_the_wire: |seen| seen.query("dc") == Some("1"),
+        other: |call| call.extra_query_parameter_not_in_key("dc", "2"),
+        in_the_key: false,
+    },
+    Row {
+        option: "extra_body_parameter",
+        set: |call| call.extra_body_parameter("x-policy", "a&b=c"),
+        on_the_wire: |seen| seen.form("x-policy").as_deref() == Some("a&b=c"),
+        other: |call| call.extra_body_parameter("x-policy", "2"),
+        in_the_key: true,
+    },
+    Row {
+        option: "extra_header",
+        set: |call| call.extra_header("X-Hint", "1"),
+        on_the_wire: |seen| seen.header("x-hint") == Some("1"),
+        other: |call| call.extra_header("X-Hint", "2"),
+        in_the_key: false,
+    },
+    Row {
+        option: "fmi_path",
+        set: |call| call.fmi_path("SomeFmiPath/fmi"),
+        on_the_wire: |seen| seen.form("fmi_path").as_deref() == Some("SomeFmiPath/fmi"),
+        other: |call| call.fmi_path("SomeFmiPath/fm"),
+        in_the_key: true,
+    },
+    Row {
+        option: "fmi_path_for_client_assertion",
+        set: |call| call.fmi_path_for_client_assertion("a"),
+        on_the_wire: |seen| seen.form("fmi_path").is_none(),
+        other: |call| call.fmi_path_for_client_assertion("b"),
+        in_the_key: true,
+    },
+    Row {
+        option: "attributes",
+        set: |call| call.attributes(r#"{"a":1}"#),
+        on_the_wire: |seen| seen.form("attributes").as_deref() == Some(r#"{"a":1}"#),
+        other: |call| call.attributes(r#"{"a":2}"#),
+        in_the_key: true,
+    },
+    Row {
+        option: "attribute_tokens",
+        set: |call| call.attribute_tokens(["b", " a", "b"]),
+        on_the_wire: |seen| seen.form("attribute_tokens").as_deref() == Some("a b"),
+        other: |call| call.attribute_tokens(["a"]),
+        in_the_key: true,
+    },
+    Row {
+        option: "cache_partition_key",
+        set: |call| call.cache_partition_key("workload", "1"),
+        on_the_wire: |seen| seen.query.is_empty() && !seen.body.contains("workload"),
+        other: |call| call.cache_partition_key("workload", "2"),
+        in_the_key: true,
+    },
+    Row {
+        option: "timeout",
+        set: |call| call.timeout(Duration::from_secs(7)),
+        on_the_wire: |_| true,
+        other: |call| call.timeout(Duration::from_secs(8)),
+        in_the_key: false,
+    },
+];
+
+#[tokio::test]
+async fn each_option_is_on_the_wire_and_in_the_key_as_documented() {
+    for Row { option, set, on_the_wire, other, in_the_key } in ROWS {
+        let world = World::start().await;
+        let first = world.token(set).await;
+        assert!(on_the_wire(&world.authority.last()), "{option}");
+        // kept under its key
+        assert_eq!(world.token(set).await.secret(), first.secret(), "{option}: the same again");
+        assert_eq!(world.authority.requests(), 1, "{option}");
+        let with_other = world.token(other).await;
+        let plain = world.token(|call| call).await;
+        let again = world.token(set).await;
+        assert_eq!(again.secret(), first.secret(), "{option}: still kept");
+        let want = if in_the_key { 3 } else { 1 };
+        assert_eq!(world.authority.requests(), want, "{option}");
+        assert_eq!(with_other.secret() != first.secret(), in_the_key, "{option}: another value");
+        assert_eq!(plain.secret() != first.secret(), in_the_key, "{option}: none");
+        assert_eq!(world.client.cached_tokens(), want, "{option}");
+    }
+}
+
+#[tokio::test]
+async fn a_plain_request_holds_nothing_of_the_options() {
+    let world = World::start().await;
+    world.token(|call| call.force_refresh(false)).await;
+    let seen = world.authority.last();
+    let names = url::form_urlencoded::parse(seen.body.as_bytes()).map(|(name, _)| name.into_owned());
+    assert_eq!(names.collect::<Vec<_>>(), ["client_id", "scope", "client_secret", "grant_type"]);
+    assert!(seen.query.is_empty());
+}
+
+/// The same characters, cut elsewhere or meant elsewhere, are other keys.
+#[tokio::test]
+async fn keys_are_unambiguous() {
+    let world = World::start().await;
+    let calls: [Set; 8] = [
+        |call| call.extra_body_parameter("a", "bc"),
+        |call| call.extra_body_parameter("ab", "c"),
+        |call| call.extra_query_parameter("a", "bc"),
+        |call| call.cache_partition_key("a", "bc"),
+        |call| call.extra_body_parameter("a", "b").extra_body_parameter("c", ""),
+        |call| call.extra_body_parameter("a", "b1:c0:"),
+        |call| call.fmi_path("bc"),
+        |call| call.fmi_path_for_client_assertion("bc"),
+    ];
+    for (count, set) in calls.into_iter().enumerate() {
+        world.token(set).await;
+        assert_eq!(world.authority.requests(), count + 1);
+    }
+    // their order is not part of it
+    world.token(|call| call.extra_body_parameter("c", "").extra_body_parameter("a", "b")).await;
+    world.token(|call| call.attribute_tokens(["x", "y"]).fmi_path("z")).await;
+    world.token(|call| call.fmi_path("z").attribute_tokens(["y", "x"])).await;
+    assert_eq!(world.authority.requests(), calls.len() + 1);
+}
+
+/// MSAL's matrix of force, claims and hash, row by row.
+#[tokio::test]
+async fn force_claims_and_hash_together() {
+    struct Case {
+        force: bool,
+        claims: bool,
+        /// Whether the hash given is the kept token's.
+        hash: Option<bool>,
+        asks: bool,
+    }
+    let case = |force, claims, hash, asks| Case { force, claims, hash, asks };
+    for Case { force, claims, hash, asks } in [
+        case(true, false, None, true),
+        case(true, true, None, true),
+        case(false, true, None, true),
+        case(false, true, Some(true), true),
+        case(false, true, Some(false), false),
+        case(false, false, Some(true), true),
+        case(false, false, Some(false), false),
+        case(false, false, None, false),
+    ] {
+        let row = format!("force {force}, claims {claims}, hash of the kept one {hash:?}");
+        let world = World::start().await;
+        let kept = world.token(|call| call).await;
+        let sha256 = hash.map(|own| hex_sha256(if own { kept.secret() } else { "an older one" }));
+        let token = world
+            .token(|mut call| {
+                call = call.force_refresh(force);
+                if claims {
+                    call = call.claims(CHALLENGE);
+                }
+                match &sha256 {
+                    Some(sha256) => call.refresh_if_token_sha256(sha256),
+                    None => call,
+                }
+            })
+            .await;
+        assert_eq!(world.authority.requests(), 1 + usize::from(asks), "{row}");
+        assert_eq!(token.metadata().source == AcquiredFrom::Authority, asks, "{row}");
+        assert_eq!(world.authority.last().form("claims").is_some(), claims && asks, "{row}");
+        // what was fetched took the place of what was kept
+        assert_eq!(world.token(|call| call).await.secret(), token.secret(), "{row}");
+    }
+    // the two rows that contradict themselves, in either order
+    let world = World::start().await;
+    let hash = hex_sha256("a token");
+    for error in [
+        world.outcome(|call| call.force_refresh(true).refresh_if_token_sha256(&hash)).await.unwrap_err(),
+        world
+            .outcome(|call| call.refresh_if_token_sha256(&hash).claims(CHALLENGE).force_refresh(true))
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains("contradict"), "{error}");
+    }
+    assert_eq!(world.authority.requests(), 0);
+}
+
+/// A hundred callers, all turned down with the same token, cause one refresh.
+#[tokio::test]
+async fn callers_that_were_turned_down_together_share_the_refresh() {
+    let world = World::start().await;
+    let rejected = hex_sha256(world.token(|call| call).await.secret());
+    let calls = (0..100).map(|_| {
+        let (client, rejected) = (world.client.clone(), rejected.clone());
+        tokio::spawn(async move {
+            let call = client.acquire_token_for_client(SCOPE).claims(CHALLENGE).refresh_if_token_sha256(&rejected);
+            call.await.unwrap().secret().to_owned()
+        })
+    });
+    let mut secrets = Vec::new();
+    for call in calls.collect::<Vec<_>>() {
+        secrets.push(call.await.unwrap());
+    }
+    secrets.dedup();
+    assert_eq!((secrets.len(), world.authority.requests()), (1, 2));
+}
+
+#[tokio::test]
+async fn capabilities_go_out_with_every_request_and_with_all_claims() {
+    let world = World::with(|builder| builder.client_capabilities(["cp1"])).await;
+    world.token(|call| call).await;
+    let cp1 = json!({"access_token": {"xms_cc": {"values": ["cp1"]}}});
+    assert_eq!(claims(&world.authority.last()), cp1);
+    // they bypass nothing and are no part of the key
+    world.token(|call| call).await;
+    assert_eq!((world.authority.requests(), world.client.cached_tokens()), (1, 1));
+    world.token(|call| call.claims(CHALLENGE).claims_from_client(r#"{"nsp":{"essential":true}}"#)).await;
+    let want = json!({
+        "access_token": {"xms_cc": {"values": ["cp1"]}, "nbf": {"essential": true, "value": "1702682181"}},
+        "nsp": {"essential": true},
+    });
+    assert_eq!(claims(&world.authority.last()), want);
+}
+
+#[tokio::test]
+async fn the_clients_own_query_goes_with_every_request_and_gives_way_to_the_calls() {
+    let world =
+        World::with(|builder| builder.extra_query_parameter("dc", "ests").extra_query_parameter("slice", "1")).await;
+    world.token(|call| call.extra_query_parameter("SLICE", "2")).await;
+    let seen = world.authority.last();
+    assert_eq!(seen.query, [("dc".to_owned(), "ests".to_owned()), ("SLICE".to_owned(), "2".to_owned())]);
+    let error = ConfidentialClient::builder("app")
+        .tenant("contoso.com")
+        .client_secret("s")
+        .extra_query_parameter("scope", "x")
+        .build()
+        .unwrap_err();
+    assert_eq!(error.to_string(), "the extra query parameter \"scope\" is a standard field");
+}
+
+#[tokio::test]
+async fn what_is_not_the_programs_to_set_is_refused_before_anything_is_sent() {
+    let world = World::start().await;
+    // a kept token does not hide the mistake
+    world.token(|call| call).await;
+    let calls: [(Set, &str); 8] = [
+        (
+            |call| call.extra_body_parameter("client_id", "x"),
+            "the extra body parameter \"client_id\" is a standard field",
+        ),
+        (|call| call.extra_query_parameter("Scope", "x"), "the extra query parameter \"Scope\" is a standard field"),
+        (
+            |call| call.extra_query_parameter_not_in_key("a b", "x"),
+            "the extra query parameter \"a b\" has no parameter's name",
+        ),
+        (
+            |call| call.extra_header("Authorization", "x"),
+            "the extra header \"Authorization\" is not the program's to set",
+        ),
+        (
+            |call| call.extra_header("X-Client-SKU", "x"),
+            "the extra header \"X-Client-SKU\" is not the program's to set",
+        ),
+        (|call| call.claims("e30"), "the claims are not a JSON object"),
+        (|call| call.claims_from_client("[1]"), "the client's claims are not a JSON object"),
+        (|call| call.refresh_if_token_sha256("abc"), "what was given to refresh_if_token_sha256 is no SHA-256"),
+    ];
+    for (set, want) in calls {
+        let error = world.outcome(set).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Configuration, want));
+    }
+    assert_eq!(world.authority.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_behind_the_callers_back_asks_for_the_same() {
+    let world = World::start().await;
+    let set: Set = |call| call.fmi_path("agent").extra_query_parameter("slice", "1");
+    let first = world.token(set).await;
+    world.clock.advance(Duration::from_secs(3600 - 299));
+    let second = world.token(set).await;
+    assert_ne!(first.secret(), second.secret());
+    let seen = world.authority.last();
+    assert_eq!((seen.form("fmi_path").as_deref(), seen.query("slice")), (Some("agent"), Some("1")));
+}
+
+fn hex_sha256(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
+}
