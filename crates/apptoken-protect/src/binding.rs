@@ -4,8 +4,8 @@ use apptoken_jose::PublicKey;
 use apptoken_jose::jwk::Jwk;
 use serde_json::{Map, Value};
 
-use crate::authorization::Scheme;
 use crate::rejection::presented;
+use crate::scheme::Scheme;
 use crate::{ClientCertificate, Rejection};
 
 /// Whether `claims` belong to a token that anyone may use who has it.

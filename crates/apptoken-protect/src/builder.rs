@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::authorization::Scheme;
 use crate::challenge::Challenge;
 use crate::claims::Policy;
 use crate::clock::{Clock, SystemClock};
@@ -13,6 +12,7 @@ use crate::metadata::Fetcher;
 use crate::proof::Proof;
 use crate::protect::{Challenges, Guard};
 use crate::replays::Replays;
+use crate::scheme::Scheme;
 use crate::store::KeyStore;
 use crate::tenant::{Authority, Guid, Tenant};
 use crate::{BuildError, Protect};

@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use crate::authorization::Scheme;
+use crate::scheme::Scheme;
 
 /// What every challenge of one API says.
 #[derive(Clone, Debug, PartialEq, Eq)]

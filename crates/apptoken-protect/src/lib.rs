@@ -50,6 +50,7 @@ mod protect;
 mod rejection;
 mod replays;
 mod roles;
+mod scheme;
 mod service;
 mod signed_request;
 mod store;

@@ -10,11 +10,11 @@ use http::request::Parts;
 use http_body_util::Full;
 use serde_json::{Map, Value};
 
-use crate::authorization::Scheme;
 use crate::challenge::Challenge;
 use crate::claims::Policy;
 use crate::clock::unix_seconds;
 use crate::proof::Proof;
+use crate::scheme::Scheme;
 use crate::signed_request::SignedRequest;
 use crate::store::KeyStore;
 use crate::token::Token;
