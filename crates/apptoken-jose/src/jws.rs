@@ -21,16 +21,47 @@ pub fn sign(
     key: &SigningKey,
     algorithm: Algorithm,
 ) -> Result<String, KeyError> {
-    let mut whole = Map::new();
-    whole.insert("typ".into(), "JWT".into());
-    whole.extend(header.iter().map(|(name, value)| (name.clone(), value.clone())));
-    // last: what the header says about the signature is true
-    whole.insert("alg".into(), algorithm.as_str().into());
-    let part = |bytes: Result<Vec<u8>, _>| bytes.map(|b| base64url::encode(&b)).map_err(|_| KeyError::Signing);
-    let signed = [part(serde_json::to_vec(&whole))?, part(serde_json::to_vec(claims))?].join(".");
-    let signature = base64url::encode(&key.sign(algorithm, signed.as_bytes())?);
-    // in one piece, so that neither growing nor shrinking it leaves a copy of what is a credential
-    Ok([signed, signature].join("."))
+    let unsigned = Unsigned::new(header, claims, algorithm)?;
+    let signature = key.sign(algorithm, unsigned.signing_input())?;
+    Ok(unsigned.signed_with(&signature))
+}
+
+/// A token that lacks its signature: for keys that sign elsewhere.
+pub struct Unsigned(String);
+
+impl Unsigned {
+    /// Puts `claims` under `header`, to which `alg` and, where it has none, `typ: JWT` are added.
+    ///
+    /// # Errors
+    /// [`KeyError::Signing`] when the claims have no JSON form.
+    pub fn new(header: &Map<String, Value>, claims: &impl Serialize, algorithm: Algorithm) -> Result<Self, KeyError> {
+        let mut whole = Map::new();
+        whole.insert("typ".into(), "JWT".into());
+        whole.extend(header.iter().map(|(name, value)| (name.clone(), value.clone())));
+        // last: what the header says about the signature is true
+        whole.insert("alg".into(), algorithm.as_str().into());
+        let part = |bytes: Result<Vec<u8>, _>| bytes.map(|b| base64url::encode(&b)).map_err(|_| KeyError::Signing);
+        Ok(Self([part(serde_json::to_vec(&whole))?, part(serde_json::to_vec(claims))?].join(".")))
+    }
+
+    /// What the signature is made over (RFC 7515 §5.1).
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn signed_with(&self, signature: &[u8]) -> String {
+        // in one piece, so that neither growing nor shrinking it leaves a copy of what is a credential
+        [self.0.as_str(), &base64url::encode(signature)].join(".")
+    }
+}
+
+impl fmt::Debug for Unsigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unsigned")
+    }
 }
 
 /// A token taken apart, nothing of it believed yet.

@@ -59,12 +59,17 @@ mod scope;
 mod token;
 mod token_endpoint;
 
+pub use apptoken_jose::Algorithm as SigningAlgorithm;
+pub use authority::AssertionForm;
 pub use client::{
     Acquire, AcquireToken, AcquireTokenForClient, AnyClient, ConfidentialClient, ConfidentialClientBuilder,
     EnvironmentClient, EnvironmentClientBuilder, EnvironmentCredential, ManagedIdentityClient,
     ManagedIdentityClientBuilder, Selection, TokenSource,
 };
-pub use credential::{AssertionRequest, AssertionSource, Certificate};
+pub use credential::{
+    AssertionRequest, AssertionSource, Certificate, CertificateFile, CertificateProvider, CertificateSource,
+    Credential, Signer,
+};
 pub use environment::Environment;
 pub use error::{Denied, Error, ErrorKind};
 pub use managed_identity::{ManagedIdentitySource, UserAssignedId};

@@ -6,58 +6,12 @@ mod common;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use apptoken::http::{Request, ReqwestTransport, Response, Transport, TransportError};
-use apptoken::{Certificate, ConfidentialClient, Error, ErrorKind, SecretString};
+use apptoken::{AssertionForm, Certificate, Error, ErrorKind, SecretString};
 use apptoken_jose::{Algorithm, base64url, jws};
+use common::recording::{field, recorded};
 use common::{CONTOSO, DAEMON, FABRIKAM, GRAPH, TODO, World, certificate, minutes, secret};
 use serde_json::Value;
 use testkit::keys;
-
-type Form = Vec<(String, String)>;
-
-/// Passes requests on and keeps their forms.
-#[derive(Clone)]
-struct Recording {
-    to: Arc<ReqwestTransport>,
-    forms: Arc<Mutex<Vec<Form>>>,
-}
-
-impl Recording {
-    fn new(world: &World) -> Self {
-        let to = ReqwestTransport::builder().add_root_certificate_pem(world.entra.ca_pem().as_bytes()).unwrap().build();
-        Self { to: Arc::new(to), forms: Arc::default() }
-    }
-
-    fn forms(&self) -> Vec<Form> {
-        self.forms.lock().unwrap().clone()
-    }
-
-    fn assertions(&self) -> Vec<String> {
-        self.forms().iter().map(|form| field(form, "client_assertion").unwrap().to_owned()).collect()
-    }
-}
-
-impl Transport for Recording {
-    async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let form = url::form_urlencoded::parse(request.body()).into_owned().collect();
-        self.forms.lock().unwrap().push(form);
-        self.to.send(request).await
-    }
-}
-
-fn field<'a>(form: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    form.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-}
-
-fn recorded(world: &World) -> (Recording, apptoken::ConfidentialClientBuilder) {
-    let recording = Recording::new(world);
-    let builder = ConfidentialClient::builder(DAEMON)
-        .tenant(CONTOSO)
-        .authority(world.entra.authority())
-        .clock(world.clock.clone())
-        .transport(recording.clone());
-    (recording, builder)
-}
 
 #[tokio::test]
 async fn a_secret_goes_into_the_form() {
@@ -233,4 +187,69 @@ async fn a_refusal_comes_with_the_authoritys_words_and_our_advice() {
     assert!(!error.is_transient());
     let text = error.to_string();
     assert!(text.contains("AADSTS7000215") && text.contains("correlation id") && !text.contains('\n'), "{text}");
+}
+
+#[tokio::test]
+async fn rs256_names_the_certificate_by_its_sha1() {
+    let world = World::start().await;
+    let (recording, builder) = recorded(&world);
+    let client = builder.certificate(certificate()).assertion_form(AssertionForm::Rs256).build().unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    let (assertion, x509) = (recording.assertions().remove(0), certificate_of_openssl());
+    let parsed = jws::Unverified::parse(&assertion).unwrap();
+    parsed.verify(&x509.public_key().unwrap(), &[Algorithm::Rs256]).unwrap();
+    assert_eq!((parsed.header().x5t.as_deref(), &parsed.header().x5t_s256), (Some(&*x509.x5t()), &None));
+}
+
+#[tokio::test]
+async fn a_chain_is_sent_leaf_first() {
+    let world = World::start().await;
+    let chained = Certificate::from_pfx(keys::PFX_CHAIN, &SecretString::from(keys::PFX_PASSWORD)).unwrap();
+    let x509 = apptoken_jose::pfx::open(keys::PFX_CHAIN, keys::PFX_PASSWORD.as_bytes()).unwrap().chain.remove(0);
+    world.entra.directory().add_certificate(DAEMON, "chained", &x509).unwrap();
+    let (recording, builder) = recorded(&world);
+    let client = builder.certificate(chained).send_x5c(true).build().unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    let assertion = recording.assertions().remove(0);
+    let x5c = &jws::Unverified::parse(&assertion).unwrap().header().x5c.clone();
+    let subjects = x5c.iter().map(|der| {
+        let der = base64url::decode_lenient(der).unwrap();
+        apptoken_jose::Certificate::from_der(der).unwrap().subject().to_owned()
+    });
+    assert_eq!(subjects.collect::<Vec<_>>(), ["CN=chained", "CN=intermediate", "CN=root"]);
+}
+
+#[tokio::test]
+async fn extra_claims_stand_beside_the_assertions_own() {
+    let world = World::start().await;
+    let (recording, builder) = recorded(&world);
+    let client = builder.certificate(certificate()).assertion_claims(r#"{"client_ip":"192.0.2.1"}"#).build().unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    let assertion = recording.assertions().remove(0);
+    let claims = jws::Unverified::parse(&assertion).unwrap().claims().clone();
+    assert_eq!((&claims["client_ip"], &claims["iss"]), (&Value::from("192.0.2.1"), &Value::from(DAEMON)));
+    for (claims, words) in [(r#"{"aud":"x"}"#, "\"aud\""), ("[]", "JSON object")] {
+        let error = world.bare().certificate(certificate()).assertion_claims(claims).build().unwrap_err();
+        assert!(error.kind() == ErrorKind::Configuration && error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_made_elsewhere_is_sent_as_it_is() {
+    let world = World::start().await;
+    let (recording, builder) = recorded(&world);
+    builder.certificate(certificate()).build().unwrap().acquire_token_for_client([TODO]).await.unwrap();
+    let assertion = recording.assertions().remove(0);
+    let (recording, builder) = recorded(&world);
+    let client = builder.static_assertion(assertion.clone()).build().unwrap();
+    testkit::witness(&client);
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    world.advance(minutes(20));
+    let error = client.acquire_token_for_client([GRAPH]).await.unwrap_err();
+    assert!(error.denied().unwrap().has_code(700024), "{error:?}");
+    assert_eq!(recording.assertions(), [assertion.clone(), assertion], "refused, and sent once");
+}
+
+fn certificate_of_openssl() -> apptoken_jose::Certificate {
+    apptoken_jose::Certificate::from_pem(keys::CERTIFICATE).unwrap().remove(0)
 }

@@ -28,12 +28,14 @@ pub(crate) struct Policy {
     pub(super) name: String,
 }
 
-/// The form of an assertion that the app signs itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AssertionForm {
-    /// PS256, and the certificate's SHA-256 thumbprint as `x5t#S256`.
+/// How an assertion is signed, and how it names the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AssertionForm {
+    /// RSASSA-PSS under `x5t#S256`, the certificate's SHA-256 thumbprint: for Entra ID, B2C and External ID.
     Ps256,
-    /// RS256, and its SHA-1 thumbprint as `x5t`: for those that know nothing newer.
+    /// RSASSA-PKCS1-v1_5 under `x5t`, the SHA-1 thumbprint: for AD FS, other identity providers, and keys in devices that
+    /// cannot do PSS. Entra ID takes it too.
     Rs256,
 }
 

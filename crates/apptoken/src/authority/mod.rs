@@ -12,8 +12,9 @@ use std::fmt;
 use url::{Host, Url};
 
 pub(crate) use cloud::{Cloud, PUBLIC_CLOUD, token_exchange};
+pub use kind::AssertionForm;
+pub(crate) use kind::Kind;
 use kind::Policy;
-pub(crate) use kind::{AssertionForm, Kind};
 pub(crate) use parse::is_loopback;
 pub(crate) use tenant::Tenant;
 

@@ -23,6 +23,7 @@ pub use source::TokenSource;
 
 use crate::Error;
 use crate::acquire::Inner;
+use crate::credential::Credential;
 use crate::issuer::App;
 use crate::scope::IntoScopes;
 
@@ -70,6 +71,28 @@ impl ConfidentialClient {
     /// A wrong scope.
     pub fn token_source<'a>(&self, scope: impl IntoScopes<'a>) -> Result<TokenSource, Error> {
         TokenSource::new(&self.inner, &scope.into_scopes())
+    }
+
+    /// Proves the app by another credential from the next request on: a rotated secret, a renewed certificate. Tokens in
+    /// hand stay, and a request in flight ends with the credential that it began with; only if the authority refuses
+    /// that one, it is sent again with the new one.
+    ///
+    /// ```no_run
+    /// # fn example(client: apptoken::ConfidentialClient, rotated: String) -> Result<(), apptoken::Error> {
+    /// client.replace_credential(apptoken::Credential::client_secret(rotated))?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The credential cannot be used; the old one stays.
+    pub fn replace_credential(&self, credential: Credential) -> Result<(), Error> {
+        self.app.credential.replace(credential, &*self.inner.clock)
+    }
+
+    /// Another number for each credential that this client has had: replaced by the program, or found renewed on disk.
+    #[must_use]
+    pub fn credential_generation(&self) -> u64 {
+        self.app.credential.generation()
     }
 
     /// The Application (client) ID.

@@ -1,12 +1,10 @@
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 
 use secrecy::SecretString;
 
 use super::{ConfidentialClient, ConfidentialClientBuilder};
 use crate::Error;
-use crate::credential::Certificate;
+use crate::credential::CertificateFile;
 use crate::env_vars::{
     AZURE_AUTHORITY_HOST, AZURE_CLIENT_CERTIFICATE_PASSWORD, AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_ID,
     AZURE_CLIENT_SECRET, AZURE_CLIENT_SEND_CERTIFICATE_CHAIN, AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID,
@@ -103,10 +101,14 @@ impl EnvironmentCredential {
         builder = match self {
             Self::ClientSecret => builder.client_secret(SecretString::from(value(AZURE_CLIENT_SECRET))),
             Self::ClientCertificate => {
-                let password = environment.secret(AZURE_CLIENT_CERTIFICATE_PASSWORD);
                 let chain = value(AZURE_CLIENT_SEND_CERTIFICATE_CHAIN);
+                let file = CertificateFile::new(value(AZURE_CLIENT_CERTIFICATE_PATH));
+                let password = environment.secret(AZURE_CLIENT_CERTIFICATE_PASSWORD);
                 builder
-                    .certificate(certificate(&value(AZURE_CLIENT_CERTIFICATE_PATH), password)?)
+                    .certificate(match password {
+                        Some(password) => file.password(password),
+                        None => file,
+                    })
                     .send_x5c(chain == "1" || chain.eq_ignore_ascii_case("true"))
             }
             Self::WorkloadIdentity => builder.federated_token_file(value(AZURE_FEDERATED_TOKEN_FILE)),
@@ -115,16 +117,6 @@ impl EnvironmentCredential {
         };
         Ok(builder.environment(environment))
     }
-}
-
-/// A PFX or a PEM file, whatever its name: DER begins with a long sequence, which no text does.
-fn certificate(path: &str, password: Option<SecretString>) -> Result<Certificate, Error> {
-    let mut start = [0; 2];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    if read.is_ok() && start[0] == 0x30 && start[1] >= 0x80 {
-        return Certificate::from_pfx_file(path, &password.unwrap_or_default());
-    }
-    Certificate::from_pem_files(path, path, password.as_ref())
 }
 
 pub(super) fn why_not(missing: &[&str], chosen: EnvironmentCredential) -> String {

@@ -6,7 +6,7 @@ use super::{App, Issuer};
 use crate::Error;
 use crate::clock::Clock;
 use crate::credential::{Means, Occasion, Proof};
-use crate::http::{Request, Response, TransportError, send_with_retry};
+use crate::http::send_with_retry;
 use crate::managed_identity::ManagedIdentity;
 use crate::request::Asked;
 use crate::token_endpoint::{Grant, TokenRequest};
@@ -30,45 +30,53 @@ impl Issuer {
 
 impl App {
     async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
-        let endpoint = self.authority.token_endpoint(asked.tenant);
-        let proof = self.prove(&endpoint, asked, clock).await?;
-        let request = self.request(&endpoint, &proof, asked);
-        let sent = clock.now();
-        let answer = self.send(request.to_http()?, clock).await;
-        let http = clock.now().since(sent);
-        let grant = self.read(&request, answer)?;
-        Ok(Granted { grant, token_endpoint: endpoint.into(), http })
-    }
-
-    async fn prove(&self, token_endpoint: &str, asked: Asked<'_>, clock: &dyn Clock) -> Result<Proof, Error> {
+        let token_endpoint = &self.authority.token_endpoint(asked.tenant);
+        let authority = &self.authority.origin();
+        let form = self.authority.kind().assertion_form();
         let capabilities = &self.capabilities;
-        let occasion = Occasion { client_id: &self.client_id, token_endpoint, asked, capabilities };
+        let occasion = Occasion { client_id: &self.client_id, authority, form, token_endpoint, asked, capabilities };
         let means = Means { transport: &*self.transport, clock, retry: &self.retry };
-        self.credential.prove(&occasion, means).await
+        let credential = self.credential.current();
+        let proof = credential.prove(&occasion, means).await?;
+        let (granted, http) = self.exchange(&occasion, &proof, clock).await;
+        let denied = granted.as_ref().err().and_then(Error::denied);
+        let another = match denied {
+            Some(denied) => self.credential.another(&credential, &proof, denied, &occasion, means).await,
+            None => None,
+        };
+        let (grant, http) = match another {
+            Some(proof) => {
+                let (granted, more) = self.exchange(&occasion, &proof, clock).await;
+                (granted?, http + more)
+            }
+            None => (granted?, http),
+        };
+        Ok(Granted { grant, token_endpoint: token_endpoint.as_str().into(), http })
     }
 
-    fn request<'a>(&'a self, endpoint: &'a str, proof: &'a Proof, asked: Asked<'a>) -> TokenRequest<'a> {
+    /// Request and answer, and what HTTP took of it.
+    async fn exchange(
+        &self,
+        occasion: &Occasion<'_>,
+        proof: &Proof,
+        clock: &dyn Clock,
+    ) -> (Result<Grant, Error>, Duration) {
+        let Occasion { client_id, token_endpoint, asked, .. } = *occasion;
         let options = asked.options;
-        TokenRequest {
-            endpoint,
-            client_id: &self.client_id,
+        let request = TokenRequest {
+            endpoint: token_endpoint,
+            client_id,
             proof,
             asked,
             claims: self.capabilities.with(options.client_claims.as_deref(), options.claims.as_deref()),
             extra: options.extra.over(&self.extra),
-        }
-    }
-
-    async fn send(&self, request: Request, clock: &dyn Clock) -> Result<Response, TransportError> {
-        send_with_retry(&*self.transport, clock, &self.retry, request).await
-    }
-
-    fn read(&self, request: &TokenRequest<'_>, answer: Result<Response, TransportError>) -> Result<Grant, Error> {
-        request.read(answer).inspect_err(|error| {
-            if error.denied().is_some_and(|denied| denied.error() == "invalid_client") {
-                self.credential.refused();
-            }
-        })
+        };
+        let sent = clock.now();
+        let granted = match request.to_http() {
+            Ok(http) => request.read(send_with_retry(&*self.transport, clock, &self.retry, http).await),
+            Err(error) => Err(error),
+        };
+        (granted, clock.now().since(sent))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub(crate) use ask::Granted;
 
 use crate::authority::Authority;
-use crate::credential::Credential;
+use crate::credential::Rotating;
 use crate::http::{DynTransport, RetryPolicy};
 use crate::managed_identity::ManagedIdentity;
 use crate::request::{Capabilities, Extra};
@@ -24,7 +24,7 @@ pub(crate) enum Issuer {
 pub(crate) struct App {
     pub(crate) client_id: String,
     pub(crate) authority: Authority,
-    pub(crate) credential: Credential,
+    pub(crate) credential: Rotating,
     pub(crate) transport: Box<dyn DynTransport>,
     pub(crate) retry: RetryPolicy,
     /// What every request says: in its claims, and besides the standard fields.

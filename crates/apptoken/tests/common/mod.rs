@@ -1,6 +1,8 @@
 //! A local Entra ID with a daemon and an API in it, and clients on a clock that stands still.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by tests that each use a part")]
 
+pub mod recording;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,44 +1,58 @@
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use super::ConfidentialClientBuilder;
 use crate::Error;
+use crate::authority::AssertionForm;
 use crate::client::assertions::{AppAssertion, ManagedIdentityAssertion};
 use crate::client::{ConfidentialClient, ManagedIdentityClient};
 use crate::clock::Clock;
 use crate::credential::{
-    AssertionSource, Certificate, CertificateCredential, Credential, DynAssertionSource, PipelineOidc, TokenFile,
+    AssertionSettings, AssertionSource, CertificateProvider, CertificateSource, Credential, Rotating, Workshop,
+    extra_claims,
 };
 use crate::environment::Environment;
 
 /// How the app is to prove itself, as the program gave it.
 #[derive(Default)]
 pub(super) struct Credentials {
-    given: Vec<Given>,
+    given: Vec<Credential>,
     send_x5c: bool,
-}
-
-enum Given {
-    Secret(SecretString),
-    Certificate(Certificate),
-    Assertion(Box<dyn DynAssertionSource>),
-    GitHubActions,
-    /// By the service connection's id.
-    AzurePipelines(String),
+    form: Option<AssertionForm>,
+    extra_claims: Option<String>,
 }
 
 impl ConfidentialClientBuilder {
-    /// Proves the app by a client secret.
-    pub fn client_secret(mut self, secret: impl Into<SecretString>) -> Self {
-        self.credentials.given.push(Given::Secret(secret.into()));
+    /// Proves the app by `credential`: the general form of the methods below.
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credentials.given.push(credential);
         self
     }
 
-    /// Proves the app by a certificate: assertions signed with PS256 under its SHA-256 thumbprint.
-    pub fn certificate(mut self, certificate: Certificate) -> Self {
-        self.credentials.given.push(Given::Certificate(certificate));
-        self
+    /// Proves the app by a client secret.
+    pub fn client_secret(self, secret: impl Into<SecretString>) -> Self {
+        self.credential(Credential::client_secret(secret))
+    }
+
+    /// Proves the app by a certificate: a [`Certificate`](crate::Certificate), or a
+    /// [`CertificateFile`](crate::CertificateFile) that is read again when it changes. Its assertions are signed with PS256
+    /// under its SHA-256 thumbprint, unless [`assertion_form`](Self::assertion_form) says otherwise.
+    pub fn certificate(self, certificate: impl Into<CertificateSource>) -> Self {
+        self.credential(Credential::certificate(certificate))
+    }
+
+    /// Proves the app by one of several certificates, as while one is being replaced by another: of those valid now the
+    /// one that became so last. One that the authority refuses, being not registered yet perhaps, is passed over for five
+    /// minutes.
+    pub fn certificates<S: Into<CertificateSource>>(self, certificates: impl IntoIterator<Item = S>) -> Self {
+        self.credential(Credential::certificates(certificates))
+    }
+
+    /// Proves the app by the certificate that `provider` gives for each token request.
+    pub fn certificate_callback(self, provider: impl CertificateProvider) -> Self {
+        self.credential(Credential::certificate_callback(provider))
     }
 
     /// Proves the app by assertions that `source` gives: signed elsewhere, or federated.
@@ -53,32 +67,36 @@ impl ConfidentialClientBuilder {
     ///     .build()?;
     /// # Ok(()) }
     /// ```
-    pub fn client_assertion(mut self, source: impl AssertionSource) -> Self {
-        self.credentials.given.push(Given::Assertion(Box::new(source)));
-        self
+    pub fn client_assertion(self, source: impl AssertionSource) -> Self {
+        self.credential(Credential::client_assertion(source))
+    }
+
+    /// Proves the app by one assertion, made elsewhere. It works until it expires, which is minutes as a rule: a program
+    /// that lives longer gives a [`client_assertion`](Self::client_assertion).
+    pub fn static_assertion(self, assertion: impl Into<SecretString>) -> Self {
+        self.credential(Credential::static_assertion(assertion))
     }
 
     /// Proves the app by the assertion in a file that the platform keeps fresh: workload identity federation, as on
-    /// Kubernetes (`AZURE_FEDERATED_TOKEN_FILE`). The file is read for each token request.
+    /// Kubernetes (`AZURE_FEDERATED_TOKEN_FILE`). The file is looked at for each token request, and read when it has
+    /// changed.
     pub fn federated_token_file(self, path: impl Into<PathBuf>) -> Self {
-        self.client_assertion(TokenFile(path.into()))
+        self.credential(Credential::federated_token_file(path))
     }
 
     /// Proves the app by the identity of the GitHub Actions job that the program runs in, which needs the permission
     /// `id-token: write`. The app's registration trusts the repository by a federated credential. The job's token is
     /// asked for with each token request, over this client's transport.
-    pub fn github_actions_oidc(mut self) -> Self {
-        self.credentials.given.push(Given::GitHubActions);
-        self
+    pub fn github_actions_oidc(self) -> Self {
+        self.credential(Credential::github_actions_oidc())
     }
 
     /// Proves the app by a service connection (by its id) of the Azure Pipelines job that the program runs in, which
     /// maps `$(System.AccessToken)` to the variable
     /// [`SYSTEM_ACCESSTOKEN`](crate::env_vars::SYSTEM_ACCESSTOKEN). The connection's token is asked for with each token
     /// request, over this client's transport.
-    pub fn azure_pipelines_oidc(mut self, service_connection_id: impl Into<String>) -> Self {
-        self.credentials.given.push(Given::AzurePipelines(service_connection_id.into()));
-        self
+    pub fn azure_pipelines_oidc(self, service_connection_id: impl Into<String>) -> Self {
+        self.credential(Credential::azure_pipelines_oidc(service_connection_id))
     }
 
     /// Proves the app by a managed identity that its registration trusts (a federated credential): no secret anywhere,
@@ -99,40 +117,37 @@ impl ConfidentialClientBuilder {
         self.credentials.send_x5c = send;
         self
     }
+
+    /// How assertions are signed and name their certificate. Default: as the authority wants it.
+    pub fn assertion_form(mut self, form: AssertionForm) -> Self {
+        self.credentials.form = Some(form);
+        self
+    }
+
+    /// Claims (a JSON object) that a certificate's assertions carry besides their own, for authorities that ask for some.
+    /// None of the assertion's own may be among them.
+    pub fn assertion_claims(mut self, claims: impl Into<String>) -> Self {
+        self.credentials.extra_claims = Some(claims.into());
+        self
+    }
 }
 
 impl Credentials {
     /// The one that was given, ready for use.
     pub(super) fn make(
         self,
-        environment: &Environment,
+        environment: Environment,
         allow_http_loopback: bool,
         clock: &dyn Clock,
-    ) -> Result<Credential, Error> {
-        Ok(match only(self.given)? {
-            Given::GitHubActions => {
-                Credential::Pipeline(PipelineOidc::github_actions(environment, allow_http_loopback)?)
-            }
-            Given::AzurePipelines(id) => {
-                Credential::Pipeline(PipelineOidc::azure_pipelines(environment, &id, allow_http_loopback)?)
-            }
-            Given::Assertion(source) => Credential::Assertion(source),
-            Given::Certificate(certificate) => {
-                certificate.check_validity(clock.system_time())?;
-                Credential::Certificate(CertificateCredential::new(certificate, self.send_x5c))
-            }
-            Given::Secret(secret) if secret.expose_secret().trim().is_empty() => {
-                return Err(Error::credential("the client secret is empty").with_advice(
-                    "check where it comes from: an environment variable that is not set, a file without content",
-                ));
-            }
-            Given::Secret(secret) => Credential::Secret(secret),
-        })
+    ) -> Result<Rotating, Error> {
+        let claims = self.extra_claims.as_deref().map_or_else(|| Ok(Map::<String, Value>::new()), extra_claims)?;
+        let assertions = AssertionSettings { send_x5c: self.send_x5c, form: self.form, claims };
+        Rotating::new(only(self.given)?, Workshop { environment, allow_http_loopback, assertions }, clock)
     }
 }
 
-fn only(mut given: Vec<Given>) -> Result<Given, Error> {
-    const ADVICE: &str = "give one of client_secret, certificate, client_assertion, federated_token_file, \
+fn only(mut given: Vec<Credential>) -> Result<Credential, Error> {
+    const ADVICE: &str = "give one of client_secret, certificate, certificates, client_assertion, federated_token_file, \
          github_actions_oidc, azure_pipelines_oidc, managed_identity_assertion and app_assertion";
     match (given.pop(), given.is_empty()) {
         (Some(only), true) => Ok(only),

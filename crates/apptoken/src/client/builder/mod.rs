@@ -140,7 +140,7 @@ impl ConfidentialClientBuilder {
             return Err(wrong);
         }
         let authority = Authority::parse(&self.authority, self.tenant.as_deref(), self.allow_http_loopback)?;
-        let credential = self.credentials.make(&self.environment, self.allow_http_loopback, &*self.clock)?;
+        let credential = self.credentials.make(self.environment, self.allow_http_loopback, &*self.clock)?;
         let retry = self.network.retry;
         let transport = self.network.transport()?;
         let home = authority.tenant().clone();
