@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use challenge::claims_challenge;
+pub use challenge::{WwwAuthenticate, claims_challenge};
 pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
 pub(crate) use retry::{random_below, retry_after, send_with_retry};
