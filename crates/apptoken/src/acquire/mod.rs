@@ -126,7 +126,7 @@ pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
     call.options.map_or(Ok(()), |options| options.check())?;
     match (&client.issuer, call.tenant) {
         (_, None) => Ok(client.home.clone()),
-        (Issuer::Authority(app), Some(tenant)) => app.authority.tenant_named(tenant),
+        (Issuer::Authority(app), Some(tenant)) => app.tenant_named(tenant),
         (Issuer::ManagedIdentity(_), Some(tenant)) => Tenant::parse(tenant),
     }
 }
@@ -234,7 +234,7 @@ fn flight(
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
-    let rejected = call.rejected(&slot);
+    let (rejected, epoch) = (call.rejected(&slot), slot.epoch());
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     Flight::new(async move {
@@ -245,7 +245,7 @@ fn flight(
         match &outcome {
             Ok(token) => {
                 tracing::debug!(%correlation_id, %tenant, scope, ?reason, expires_on = ?token.expires_on(), "token acquired");
-                slot.store(token.data.clone(), client.clock.now());
+                slot.store(token.data.clone(), client.clock.now(), epoch);
             }
             Err(error) => {
                 tracing::warn!(%correlation_id, %tenant, scope, ?reason, %error, "no token");
