@@ -56,6 +56,7 @@ mod issuer;
 mod managed_identity;
 mod request;
 mod scope;
+pub mod telemetry;
 mod token;
 mod token_endpoint;
 
@@ -75,7 +76,7 @@ pub use error::{Denied, Error, ErrorKind};
 pub use managed_identity::{ManagedIdentitySource, UserAssignedId};
 pub use scope::IntoScopes;
 pub use secrecy::{ExposeSecret, SecretString};
-pub use token::{AccessToken, AcquiredFrom, Metadata, RefreshReason};
+pub use token::{AccessToken, AcquiredFrom, CacheLevel, Metadata, RefreshReason};
 
 /// Keeps the README's example compiling.
 #[cfg(doctest)]

@@ -46,10 +46,13 @@ pub(crate) struct Timetable {
 #[derive(Clone, Copy)]
 pub(crate) struct How {
     pub(crate) source: AcquiredFrom,
+    pub(crate) level: CacheLevel,
     pub(crate) reason: RefreshReason,
     pub(crate) stale: bool,
     pub(crate) total: Millis,
     pub(crate) http: Millis,
+    /// What the second cache level took of it.
+    pub(crate) cache: Millis,
 }
 
 /// A duration in four bytes, up to seven weeks: what a hit moves is kept small.
@@ -76,10 +79,12 @@ impl How {
     /// A hit: nothing took measurable time.
     pub(crate) const HIT: Self = Self {
         source: AcquiredFrom::Cache,
+        level: CacheLevel::L1,
         reason: RefreshReason::NotApplicable,
         stale: false,
         total: Millis::ZERO,
         http: Millis::ZERO,
+        cache: Millis::ZERO,
     };
 }
 
@@ -91,6 +96,18 @@ pub enum AcquiredFrom {
     Cache,
     /// The authority issued it for this call, or for another that this one joined.
     Authority,
+}
+
+/// Which level of the cache gave the token (MSAL's `CacheLevel`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheLevel {
+    /// None did: it came from the authority.
+    None,
+    /// The memory of this process.
+    L1,
+    /// What lies behind it: a file, or a cache that processes share.
+    L2,
 }
 
 /// Why the authority was asked, or is being asked (MSAL's `CacheRefreshReason`).
@@ -115,6 +132,8 @@ pub enum RefreshReason {
 pub struct Metadata {
     /// Cache or authority.
     pub source: AcquiredFrom,
+    /// Which level of the cache.
+    pub cache_level: CacheLevel,
     /// Why the authority was asked.
     pub refresh_reason: RefreshReason,
     /// The authority could not give a new token, and this one is within its last five minutes.
@@ -123,6 +142,8 @@ pub struct Metadata {
     pub duration_total: Duration,
     /// The part of it that was spent on HTTP, retries included; zero unless the authority was asked.
     pub duration_http: Duration,
+    /// The part of it that was spent on what lies behind the process's memory; zero when nothing does.
+    pub duration_cache: Duration,
     /// The endpoint that issued the token.
     pub token_endpoint: String,
 }
@@ -190,10 +211,12 @@ impl AccessToken {
     pub fn metadata(&self) -> Metadata {
         Metadata {
             source: self.how.source,
+            cache_level: self.how.level,
             refresh_reason: self.how.reason,
             stale: self.how.stale,
             duration_total: self.how.total.into(),
             duration_http: self.how.http.into(),
+            duration_cache: self.how.cache.into(),
             token_endpoint: self.data.token_endpoint.to_string(),
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use self::keep::keep;
@@ -17,7 +18,8 @@ use crate::error::ErrorKind;
 use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
-use crate::token::{AccessToken, AcquiredFrom, How, Millis, RefreshReason, TokenData};
+use crate::telemetry::{self, Acquisition, InWords as _, TARGET};
+use crate::token::{AccessToken, AcquiredFrom, CacheLevel, How, Millis, RefreshReason, TokenData};
 
 /// The tokens of one client, and who issues them.
 pub(crate) struct Inner {
@@ -109,6 +111,7 @@ pub(crate) fn hit(client: &Inner, call: &Call<'_>) -> Option<AccessToken> {
 /// A token that was kept, as a hit hands it out.
 #[inline]
 pub(crate) fn served(data: Arc<TokenData>, now: Moment) -> AccessToken {
+    telemetry::hit(&data, now);
     let stale = now >= data.timetable.margin_at;
     AccessToken { data, how: How { stale, ..How::HIT } }
 }
@@ -126,19 +129,36 @@ pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
     call.options.map_or(Ok(()), |options| options.check())?;
     match (&client.issuer, call.tenant) {
         (_, None) => Ok(client.home.clone()),
-        (Issuer::Authority(app), Some(tenant)) => app.tenant_named(tenant),
+        (Issuer::Authority(app), Some(tenant)) => app.authority.tenant_named(tenant),
         (Issuer::ManagedIdentity(_), Some(tenant)) => Tenant::parse(tenant),
     }
 }
 
-/// The decision, from top to bottom.
+/// The decision, watched.
 pub(crate) async fn from_slot(
     client: &Arc<Inner>,
     slot: &Arc<Slot>,
     tenant: &Tenant,
     call: Call<'_>,
 ) -> Result<AccessToken, Error> {
+    let acquisition = Acquisition::begin(client.issuer.client_id(), tenant, call.scope);
     let started = client.clock.now();
+    let mut reason = RefreshReason::NotApplicable;
+    let deciding = decide(client, slot, tenant, call, started, &mut reason);
+    let outcome = deciding.instrument(acquisition.span()).await;
+    acquisition.end(&outcome, reason, started, client.clock.now());
+    outcome
+}
+
+/// The decision, from top to bottom.
+async fn decide(
+    client: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    tenant: &Tenant,
+    call: Call<'_>,
+    started: Moment,
+    why: &mut RefreshReason,
+) -> Result<AccessToken, Error> {
     loop {
         let now = client.clock.now();
         let mut fallback = None;
@@ -157,6 +177,7 @@ pub(crate) async fn from_slot(
             Standing::Empty { expired: false } if !call.insists() => RefreshReason::NoCachedToken,
             _ => RefreshReason::ForceRefreshOrClaims,
         };
+        *why = reason;
         let request = || flight(client, slot, tenant, call, reason);
         let patience = call.timeout().map(|limit| limit.saturating_sub(now.since(started)));
         let outcome = match slot.join_or_ask(now, call.claims(), |token| call.served_by(token), request) {
@@ -184,7 +205,10 @@ pub(crate) async fn from_slot(
                 }
             },
             Ok(None) => continue,
-            Err(asked_to_wait) => Some(Err(asked_to_wait)),
+            Err(asked_to_wait) => {
+                held_back(&asked_to_wait);
+                Some(Err(asked_to_wait))
+            }
         };
         match (outcome, fallback) {
             (Some(Ok(token)), _) => {
@@ -193,7 +217,11 @@ pub(crate) async fn from_slot(
                 return Ok(AccessToken { how: How { total, http: token.how.http.min(total), ..token.how }, ..token });
             }
             // a valid token beats an error
-            (Some(Err(_)), Some(token)) if client.clock.now() < token.timetable.expires_at => {
+            (Some(Err(error)), Some(token)) if client.clock.now() < token.timetable.expires_at => {
+                tracing::debug!(
+                    name: "apptoken.token.kept", target: TARGET,
+                    %error, expires_on = ?token.expires_on, "the kept token serves, as it is still valid"
+                );
                 let total = client.clock.now().since(started).into();
                 return Ok(AccessToken { data: token, how: How { reason, stale: true, total, ..How::HIT } });
             }
@@ -220,7 +248,7 @@ fn refresh_behind(
     // another caller that came as soon has already seen to it
     let Some(join) = joined.transpose() else { return true };
     slot.refreshing(token, now);
-    join.map(|join| runtime.spawn(join)).is_ok()
+    join.map(|join| runtime.spawn(join)).inspect_err(held_back).is_ok()
 }
 
 /// The request for a token as a flight: it owns all it needs, so that whoever waits may poll it.
@@ -234,26 +262,55 @@ fn flight(
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
-    let (rejected, epoch) = (call.rejected(&slot), slot.epoch());
+    let rejected = call.rejected(&slot);
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
-    Flight::new(async move {
+    let span = telemetry::request_span(client.issuer.client_id(), &tenant, &scope, reason, correlation_id);
+    let request = async move {
         let asked = Asked { tenant: &tenant, scope: &scope, correlation_id, options: &options, reason, rejected };
         let outcome = within(&*client.clock, limit, ask(&client, asked))
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));
         match &outcome {
-            Ok(token) => {
-                tracing::debug!(%correlation_id, %tenant, scope, ?reason, expires_on = ?token.expires_on(), "token acquired");
-                slot.store(token.data.clone(), client.clock.now(), epoch);
-            }
-            Err(error) => {
-                tracing::warn!(%correlation_id, %tenant, scope, ?reason, %error, "no token");
-                slot.failed(error, client.clock.now());
-            }
+            Ok(token) => arrived(&client, &slot, token),
+            Err(error) => failed(&client, &slot, error),
+        }
+        if reason == RefreshReason::Proactive {
+            telemetry::background(&outcome);
         }
         outcome
-    })
+    };
+    Flight::new(request.instrument(span))
+}
+
+fn arrived(client: &Inner, slot: &Slot, token: &AccessToken) {
+    let now = client.clock.now();
+    let http_ms = telemetry::millis(token.how.http.into());
+    tracing::debug!(
+        name: "apptoken.token.acquired", target: TARGET,
+        correlation_id = %token.correlation_id(), tenant = token.tenant_id(), scope = token.scopes(),
+        expires_on = ?token.expires_on(), refresh_on = ?token.refresh_on(), http_ms, "token acquired"
+    );
+    if let Some(old) = slot.held() {
+        telemetry::replaced(old.timetable.expires_at.since(now));
+    }
+    slot.store(token.data.clone(), now);
+}
+
+fn failed(client: &Inner, slot: &Slot, error: &Error) {
+    let retry_after_ms = error.retry_after().map(telemetry::millis);
+    tracing::warn!(
+        name: "apptoken.token.failed", target: TARGET,
+        kind = error.kind().in_words(), transient = error.is_transient(), retry_after_ms, advice = error.advice(),
+        %error, "no token"
+    );
+    slot.failed(error, client.clock.now());
+}
+
+/// No request was made, as the authority wants to be left alone.
+fn held_back(error: &Error) {
+    let retry_after_ms = error.retry_after().map(telemetry::millis);
+    tracing::debug!(name: "apptoken.throttled", target: TARGET, retry_after_ms, "nothing is sent: the authority asked to wait");
 }
 
 async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
@@ -262,7 +319,14 @@ async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
     let data = Arc::new(keep(client, granted, asked));
     Ok(AccessToken {
         data,
-        how: How { source: AcquiredFrom::Authority, reason: asked.reason, stale: false, total: http, http },
+        how: How {
+            source: AcquiredFrom::Authority,
+            level: CacheLevel::None,
+            reason: asked.reason,
+            total: http,
+            http,
+            ..How::HIT
+        },
     })
 }
 

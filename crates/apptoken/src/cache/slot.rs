@@ -9,6 +9,7 @@ use super::{Flight, Join};
 use crate::Error;
 use crate::clock::Moment;
 use crate::http::random_below;
+use crate::telemetry::SlotCount;
 use crate::token::{AccessToken, Timetable, TokenData};
 
 /// All that is known about one key: its token, the requests in flight for it, and what the authority last said about
@@ -21,9 +22,8 @@ pub(crate) struct Slot {
     /// speaks of and read before it, so that a reader never takes an older token for fresh.
     fresh_until: AtomicU64,
     token: ArcSwapOption<TokenData>,
-    /// How often it was cleared: what was asked for before is not kept after.
-    epoch: AtomicU64,
     state: Mutex<State>,
+    _count: SlotCount,
 }
 
 pub(crate) type Outcome = Result<AccessToken, Error>;
@@ -116,13 +116,10 @@ impl Slot {
         }
     }
 
-    /// A token has arrived that was asked for in this epoch.
-    pub(crate) fn store(&self, token: Arc<TokenData>, now: Moment, epoch: u64) {
+    /// A token has arrived.
+    pub(crate) fn store(&self, token: Arc<TokenData>, now: Moment) {
         let fresh_until = token.timetable.refresh_at;
         let mut state = self.lock();
-        if self.epoch() != epoch {
-            return;
-        }
         state.wait = None;
         state.filled_at = Some(now);
         self.token.store(Some(token));
@@ -143,19 +140,6 @@ impl Slot {
         };
         let pause = error.retry_after().unwrap_or_else(|| PAUSE + random_below(PAUSE));
         self.keep_until(token, now, pause);
-    }
-
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// Forgets the token, and that others are being fetched: who waits for those gets them, and they are not kept.
-    pub(crate) fn clear(&self) {
-        let mut state = self.lock();
-        *state = State::default();
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.fresh_until.store(0, Ordering::Release);
-        self.token.store(None);
     }
 
     /// The token, whatever its age.
@@ -226,7 +210,7 @@ pub(super) mod tests {
     fn a_caller_that_looked_before_the_token_came_does_not_ask_again() {
         let slot = Slot::default();
         assert!(matches!(slot.standing(at(1)), Standing::Empty { expired: false }));
-        slot.store(token(50, 55, 60), at(1), 0);
+        slot.store(token(50, 55, 60), at(1));
         let never = || unreachable!("the token is there");
         assert!(matches!(slot.join_or_ask(at(1), None, |_| true, never), Ok(None)));
         let request = || Flight::new(std::future::pending());
@@ -237,24 +221,11 @@ pub(super) mod tests {
     fn a_late_note_of_a_refresh_does_not_prolong_its_successor() {
         let slot = Slot::default();
         let (long, short) = (token(50, 1000, 1300), token(60, 65, 70));
-        slot.store(long.clone(), at(0), 0);
+        slot.store(long.clone(), at(0));
         assert!(matches!(slot.standing(at(50)), Standing::Due(_)));
-        slot.store(short, at(50), 0);
+        slot.store(short, at(50));
         slot.refreshing(&long, at(50));
         assert!(slot.fresh(at(59)).is_some());
         assert!(slot.fresh(at(71)).is_none(), "it has expired");
-    }
-
-    #[test]
-    fn what_was_asked_for_before_a_clearing_is_not_kept_after_it() {
-        let slot = Slot::default();
-        let before = slot.epoch();
-        slot.store(token(50, 55, 60), at(1), before);
-        slot.clear();
-        assert!(slot.fresh(at(1)).is_none() && slot.held().is_none());
-        slot.store(token(50, 55, 60), at(1), before);
-        assert!(slot.held().is_none());
-        slot.store(token(50, 55, 60), at(1), slot.epoch());
-        assert!(slot.fresh(at(1)).is_some());
     }
 }

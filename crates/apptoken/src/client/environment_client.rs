@@ -9,6 +9,7 @@ use crate::env_vars::AZURE_CLIENT_ID;
 use crate::environment::Environment;
 use crate::managed_identity::UserAssignedId;
 use crate::scope::IntoScopes;
+use crate::telemetry::TARGET;
 use crate::{Error, ManagedIdentitySource};
 
 /// The identity that the environment gives the program, whatever its kind: a secret or certificate, workload identity,
@@ -185,7 +186,7 @@ impl EnvironmentClientBuilder {
         for (credential, missing) in missing.iter().take_while(|(credential, _)| *credential != chosen) {
             if credential.is_begun(&environment) {
                 let missing = missing.join(", ");
-                tracing::warn!(%credential, missing, "a credential of the environment is incomplete and passed over");
+                tracing::warn!(name: "apptoken.credential.incomplete", target: TARGET, %credential, missing, "a credential of the environment is incomplete and passed over");
             }
         }
         let selection = Selection { chosen, reason: String::new(), passed_over };
@@ -214,7 +215,7 @@ impl EnvironmentClientBuilder {
             }
         };
         let selection = Selection { reason, ..selection };
-        tracing::debug!(chosen = %selection.chosen, reason = selection.reason, "the environment's credential");
+        tracing::debug!(name: "apptoken.credential.chosen", target: TARGET, chosen = %selection.chosen, reason = selection.reason, "the environment's credential");
         Ok(EnvironmentClient { client, selection })
     }
 }

@@ -9,10 +9,11 @@ use crate::authority::Tenant;
 use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
-use crate::http::{DynTransport, ThumbprintPin, Transport};
+use crate::http::{DynTransport, Observed, ThumbprintPin, Transport};
 use crate::issuer::Issuer;
 use crate::managed_identity::{Identity, ManagedIdentity, ManagedIdentitySource, Source, UserAssignedId};
 use crate::scope::{IntoScopes, ScopeRule};
+use crate::telemetry::TARGET;
 
 /// The identity that Azure gave to the machine, app or job that the program runs in, and the tokens that it holds: no
 /// credential of one's own. Cloning it counts a reference; make one and keep it.
@@ -71,11 +72,6 @@ impl ManagedIdentityClient {
         self.source
     }
 
-    /// Forgets all tokens: the next calls ask for new ones. The platform may give the same again, from a cache of its own.
-    pub fn clear_tokens(&self) {
-        self.inner.memory.clear(None);
-    }
-
     /// How many tokens are kept, expired ones included.
     #[must_use]
     pub fn cached_tokens(&self) -> usize {
@@ -90,6 +86,7 @@ pub struct ManagedIdentityClientBuilder {
     environment: Environment,
     transport: Option<Box<dyn DynTransport>>,
     retry: bool,
+    telemetry_headers: bool,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     max_entries: usize,
@@ -103,6 +100,7 @@ impl ManagedIdentityClientBuilder {
             environment: Environment::process(),
             transport: None,
             retry: true,
+            telemetry_headers: true,
             timeout: acquire::TIMEOUT,
             clock: Arc::new(SystemClock),
             max_entries: 10_000,
@@ -128,6 +126,13 @@ impl ManagedIdentityClientBuilder {
     /// Default: yes.
     pub fn retry(mut self, again: bool) -> Self {
         self.retry = again;
+        self
+    }
+
+    /// Whether the instance-metadata service is told which library asks, in which version (`x-client-SKU`, `-Ver`; no
+    /// other source is). Default: yes.
+    pub fn telemetry_headers(mut self, send: bool) -> Self {
+        self.telemetry_headers = send;
         self
     }
 
@@ -163,15 +168,17 @@ impl ManagedIdentityClientBuilder {
     pub fn build(self) -> Result<ManagedIdentityClient, Error> {
         let source = Source::detect(&self.environment)?;
         let kind = source.kind();
-        tracing::debug!(source = %kind, "the managed identity's source");
+        tracing::debug!(name: "apptoken.managed_identity.source", target: TARGET, source = %kind, "the managed identity's source");
         let transport = match self.transport {
             Some(transport) => transport,
             None => platform_transport(source.pin())?,
         };
+        let transport = Box::new(Observed::new(transport, self.clock.clone()));
         let notes = [source.half_announced(&self.environment), self.note];
         let notes = notes.into_iter().flatten().collect::<Vec<_>>();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
         let identity = ManagedIdentity::new(source, self.identity, transport, self.retry, note)?;
+        let identity = identity.telemetry_headers(self.telemetry_headers);
         let inner = Inner {
             issuer: Issuer::ManagedIdentity(Box::new(identity)),
             home: Tenant::of_managed_identity(),

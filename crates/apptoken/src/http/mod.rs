@@ -1,6 +1,7 @@
 //! How requests travel: the [`Transport`] trait, its implementation on reqwest, and retries.
 
 mod challenge;
+mod observed;
 mod pin;
 mod retry;
 #[cfg(feature = "reqwest")]
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use challenge::{WwwAuthenticate, claims_challenge};
+pub use challenge::claims_challenge;
+pub(crate) use observed::Observed;
 pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
 pub(crate) use retry::{random_below, retry_after, send_with_retry};

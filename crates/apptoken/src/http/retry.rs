@@ -6,6 +6,7 @@ use ::http::{HeaderMap, StatusCode};
 
 use super::{DynTransport, Request, Response, TransportError, TransportErrorKind};
 use crate::clock::Clock;
+use crate::telemetry::{self, TARGET};
 
 /// How often and how patiently a token request is sent again.
 ///
@@ -66,7 +67,8 @@ pub(crate) async fn send_with_retry(
             return outcome;
         }
         retries += 1;
-        tracing::debug!(retries, ?delay, "the token request is sent again");
+        let delay_ms = telemetry::millis(delay);
+        tracing::debug!(name: "apptoken.http.retry", target: TARGET, retries, delay_ms, "the request is sent again");
         clock.sleep(delay).await;
     }
 }

@@ -70,6 +70,7 @@ impl App {
             asked,
             claims: self.capabilities.with(options.client_claims.as_deref(), options.claims.as_deref()),
             extra: options.extra.over(&self.extra),
+            telemetry_headers: self.telemetry_headers,
         };
         let sent = clock.now();
         let granted = match request.to_http() {

@@ -37,9 +37,7 @@ impl Imds {
         }
         let id = HeaderValue::try_from(asked.correlation_id.to_string())
             .map_err(|_| Error::configuration("the correlation id is not fit for a header"))?;
-        let sku = HeaderValue::from_static("apptoken");
-        let version = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
-        let headers = [METADATA, ("x-ms-client-request-id", id), ("x-client-sku", sku), ("x-client-ver", version)];
+        let headers = [METADATA, ("x-ms-client-request-id", id)];
         self.endpoint.get(&query, headers)
     }
 }

@@ -26,6 +26,7 @@ use crate::Error;
 use crate::clock::Clock;
 use crate::http::{DynTransport, Request, Response};
 use crate::request::Asked;
+use crate::telemetry::library_headers;
 use crate::token_endpoint::Grant;
 
 /// A user-assigned identity, by one of its names.
@@ -71,6 +72,7 @@ pub(crate) struct ManagedIdentity {
     identity: Identity,
     transport: Box<dyn DynTransport>,
     retry: bool,
+    telemetry_headers: bool,
     /// What somebody should know who finds that this was the wrong source.
     note: Option<String>,
 }
@@ -91,7 +93,20 @@ impl ManagedIdentity {
                 .with_advice("copy it from the identity's page in the portal"));
         }
         source.check(&identity)?;
-        Ok(Self { source, identity, transport, retry, note })
+        Ok(Self { source, identity, transport, retry, telemetry_headers: true, note })
+    }
+
+    /// Whether the instance-metadata service is told which library asks.
+    pub(crate) fn telemetry_headers(self, send: bool) -> Self {
+        Self { telemetry_headers: send, ..self }
+    }
+
+    /// The user-assigned identity's id; what kind it is if it is the machine's own.
+    pub(crate) fn id(&self) -> &str {
+        match &self.identity {
+            Identity::System => "system_assigned",
+            Identity::User(id) => id.value(),
+        }
     }
 
     /// The address that is asked.
@@ -110,6 +125,9 @@ impl ManagedIdentity {
 
     async fn exchange(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Response, Error> {
         let mut request = self.source.request(&self.identity, asked)?;
+        if let (Source::Imds(_), true) = (&self.source, self.telemetry_headers) {
+            request.headers_mut().extend(library_headers());
+        }
         let response = self.send(request.clone(), clock).await?;
         if let Source::AzureArc(arc) = &self.source
             && let Some(basic) = arc.answer_challenge(&response)?

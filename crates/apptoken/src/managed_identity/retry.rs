@@ -4,6 +4,7 @@ use ::http::StatusCode;
 
 use crate::clock::Clock;
 use crate::http::{DynTransport, Request, Response, TransportError, TransportErrorKind, retry_after};
+use crate::telemetry::{self, TARGET};
 
 /// When a source is asked again: Microsoft's rules, and once more after a failed connection. Nothing is remembered
 /// beyond the call, so that a source that fails is asked again by the next one.
@@ -28,7 +29,8 @@ pub(super) async fn send(
         let outcome = transport.send(request.clone()).await;
         let Some(delay) = rules.delay(&outcome, retries) else { return outcome };
         retries += 1;
-        tracing::debug!(retries, ?delay, "the managed identity's source is asked again");
+        let delay_ms = telemetry::millis(delay);
+        tracing::debug!(name: "apptoken.http.retry", target: TARGET, retries, delay_ms, "the request is sent again");
         clock.sleep(delay).await;
     }
 }

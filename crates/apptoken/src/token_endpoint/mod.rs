@@ -17,6 +17,7 @@ use crate::credential::Proof;
 use crate::error::ErrorKind;
 use crate::http::{Request, Response, TransportError, TransportErrorKind};
 use crate::request::{Asked, Extra};
+use crate::telemetry::client_headers;
 
 /// What is asked of a token endpoint.
 pub(crate) struct TokenRequest<'a> {
@@ -27,6 +28,7 @@ pub(crate) struct TokenRequest<'a> {
     /// The body's: the challenge's, the program's own and the client's capabilities in one.
     pub(crate) claims: Option<Cow<'a, str>>,
     pub(crate) extra: Extra,
+    pub(crate) telemetry_headers: bool,
 }
 
 impl TokenRequest<'_> {
@@ -42,10 +44,11 @@ impl TokenRequest<'_> {
             (ACCEPT, text("application/json")),
             (CLIENT_REQUEST_ID, id),
             (RETURN_CLIENT_REQUEST_ID, text("true")),
-            (CLIENT_SKU, text("apptoken")),
-            (CLIENT_VER, text(env!("CARGO_PKG_VERSION"))),
             (LIB_CAPABILITY, text("retry-after, h429")),
         ]);
+        if self.telemetry_headers {
+            request.headers_mut().extend(client_headers(self.asked.reason));
+        }
         // none of them has one of the names above
         request.headers_mut().extend(self.extra.headers.iter().cloned());
         Ok(request)
@@ -126,7 +129,5 @@ impl TokenRequest<'_> {
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const RETURN_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("return-client-request-id");
-const CLIENT_SKU: HeaderName = HeaderName::from_static("x-client-sku");
-const CLIENT_VER: HeaderName = HeaderName::from_static("x-client-ver");
 /// Tells Entra that this client heeds `Retry-After` and 429.
 const LIB_CAPABILITY: HeaderName = HeaderName::from_static("x-ms-lib-capability");

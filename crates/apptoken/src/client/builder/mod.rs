@@ -16,6 +16,7 @@ use crate::authority::{Authority, PUBLIC_CLOUD};
 use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
+use crate::http::Observed;
 use crate::issuer::{App, Issuer};
 use crate::request::{Capabilities, Extra};
 use crate::scope::ScopeRule;
@@ -33,7 +34,6 @@ pub struct ConfidentialClientBuilder {
     max_entries: usize,
     capabilities: Capabilities,
     extra: Extra,
-    allowed_tenants: Option<Vec<String>>,
     wrong: Option<Error>,
     network: Network,
     timeout: Duration,
@@ -53,7 +53,6 @@ impl ConfidentialClientBuilder {
             max_entries: 1_000_000,
             capabilities: Capabilities::default(),
             extra: Extra::default(),
-            allowed_tenants: None,
             wrong: None,
             network: Network::default(),
             timeout: acquire::TIMEOUT,
@@ -91,13 +90,6 @@ impl ConfidentialClientBuilder {
     /// Lets an `http://` authority through when its host is loopback, for a local test server. Default: no.
     pub fn allow_http_loopback(mut self, allow: bool) -> Self {
         self.allow_http_loopback = allow;
-        self
-    }
-
-    /// The tenants that a call may name besides the client's own, as they are named in calls (case does not matter).
-    /// Default: any. A program that takes the tenant from a caller or a challenge says here which it serves.
-    pub fn allowed_tenants(mut self, tenants: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.allowed_tenants = Some(tenants.into_iter().map(Into::into).collect());
         self
     }
 
@@ -151,7 +143,8 @@ impl ConfidentialClientBuilder {
         let authority = Authority::parse(&self.authority, self.tenant.as_deref(), self.allow_http_loopback)?;
         let credential = self.credentials.make(self.environment, self.allow_http_loopback, &*self.clock)?;
         let retry = self.network.retry;
-        let transport = self.network.transport()?;
+        let telemetry_headers = self.network.telemetry_headers;
+        let transport = Box::new(Observed::new(self.network.transport()?, self.clock.clone()));
         let home = authority.tenant().clone();
         let scope_rule = if self.any_scope { ScopeRule::Any } else { authority.kind().scope_rule() };
         let app = Arc::new(App {
@@ -162,7 +155,7 @@ impl ConfidentialClientBuilder {
             retry,
             capabilities: self.capabilities,
             extra: self.extra,
-            allowed_tenants: self.allowed_tenants,
+            telemetry_headers,
         });
         let inner = Inner {
             issuer: Issuer::Authority(app.clone()),

@@ -3,11 +3,17 @@ use crate::Error;
 use crate::http::{DynTransport, RetryPolicy, Transport};
 
 /// How requests are to travel, as the program gave it.
-#[derive(Default)]
 pub(super) struct Network {
     roots: Vec<Vec<u8>>,
     transport: Option<Box<dyn DynTransport>>,
     pub(super) retry: RetryPolicy,
+    pub(super) telemetry_headers: bool,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { roots: Vec::new(), transport: None, retry: RetryPolicy::default(), telemetry_headers: true }
+    }
 }
 
 impl ConfidentialClientBuilder {
@@ -21,6 +27,13 @@ impl ConfidentialClientBuilder {
     /// Sends requests through `transport`. Default: [`ReqwestTransport`](crate::http::ReqwestTransport).
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.network.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// Whether token requests say which library in which version on which platform makes them, and why: the headers
+    /// `x-client-SKU`, `-Ver`, `-OS`, `-CPU` and `x-client-current-telemetry`, as MSAL sends them. Default: yes.
+    pub fn telemetry_headers(mut self, send: bool) -> Self {
+        self.network.telemetry_headers = send;
         self
     }
 

@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use super::{DynTransport, Request, Response, Transport, TransportError, TransportErrorKind, retry_after};
+use crate::clock::Clock;
+use crate::telemetry::{self, InFlight, InWords, TARGET};
+
+/// A client's transport with an event and figures for each exchange.
+pub(crate) struct Observed {
+    transport: Box<dyn DynTransport>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Observed {
+    pub(crate) fn new(transport: Box<dyn DynTransport>, clock: Arc<dyn Clock>) -> Self {
+        Self { transport, clock }
+    }
+}
+
+impl Transport for Observed {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let (method, host) = (request.method().clone(), request.uri().authority().cloned());
+        let host = host.as_ref().map_or("", |authority| authority.as_str());
+        let _in_flight = InFlight::begin();
+        let sent = self.clock.now();
+        let outcome = self.transport.send(request).await;
+        let duration = self.clock.now().since(sent);
+        let duration_ms = telemetry::millis(duration);
+        match &outcome {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                let retry_after_ms = retry_after(response.headers()).map(telemetry::millis);
+                tracing::debug!(
+                    name: "apptoken.http.try", target: TARGET,
+                    %method, host, status, retry_after_ms, duration_ms, "an answer"
+                );
+                telemetry::http(Ok(status), duration);
+            }
+            Err(error) => {
+                let error_type = error.kind().in_words();
+                tracing::debug!(
+                    name: "apptoken.http.try", target: TARGET,
+                    %method, host, error_type, %error, duration_ms, "no answer"
+                );
+                telemetry::http(Err(error_type), duration);
+            }
+        }
+        outcome
+    }
+}
+
+impl InWords for TransportErrorKind {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Connect => "connect",
+            Self::Setup => "setup",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+            Self::TooLarge => "too_large",
+        }
+    }
+}

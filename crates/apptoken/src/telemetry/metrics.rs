@@ -1,0 +1,93 @@
+//! What is counted: one function for each thing that happens. Without the feature `otel` they do nothing.
+
+use std::time::Duration;
+
+use crate::Error;
+use crate::clock::Moment;
+use crate::token::{AccessToken, RefreshReason, TokenData};
+
+#[cfg(feature = "otel")]
+use super::otel;
+
+/// A kept token was handed out. On the hit path: no lock, no allocation, no system call.
+#[inline]
+pub(crate) fn hit(token: &TokenData, now: Moment) {
+    #[cfg(feature = "otel")]
+    otel::counters::hit(token.timetable.expires_at.since(now));
+    #[cfg(not(feature = "otel"))]
+    let _ = (token, now);
+}
+
+/// A call that was not a hit got its token.
+pub(super) fn served(token: &AccessToken, now: Moment, total: Duration) {
+    #[cfg(feature = "otel")]
+    otel::served(token, token.data.timetable.expires_at.since(now), total);
+    #[cfg(not(feature = "otel"))]
+    let _ = (token, now, total);
+}
+
+/// A call got none.
+pub(super) fn failed(error: &Error, reason: RefreshReason, total: Duration) {
+    #[cfg(feature = "otel")]
+    otel::failed(error, reason, Some(total));
+    #[cfg(not(feature = "otel"))]
+    let _ = (error, reason, total);
+}
+
+/// A request behind the callers' backs has ended.
+pub(crate) fn background(outcome: &Result<AccessToken, Error>) {
+    #[cfg(feature = "otel")]
+    match outcome {
+        Ok(token) => otel::refreshed(token),
+        Err(error) => otel::failed(error, RefreshReason::Proactive, None),
+    }
+    #[cfg(not(feature = "otel"))]
+    let _ = outcome;
+}
+
+/// A token takes the place of another that had this long to live.
+pub(crate) fn replaced(left: Duration) {
+    #[cfg(feature = "otel")]
+    otel::replaced(left);
+    #[cfg(not(feature = "otel"))]
+    let _ = left;
+}
+
+/// One HTTP exchange, whatever came of it: a status, or the word for what went wrong.
+pub(crate) fn http(outcome: Result<u16, &'static str>, duration: Duration) {
+    #[cfg(feature = "otel")]
+    otel::http(outcome, duration);
+    #[cfg(not(feature = "otel"))]
+    let _ = (outcome, duration);
+}
+
+/// What is counted while it lives: [`InFlight`] and [`SlotCount`].
+#[derive(Debug)]
+pub(crate) struct Counted<const WHAT: usize>(());
+
+/// A request on its way.
+pub(crate) type InFlight = Counted<0>;
+
+/// A slot.
+pub(crate) type SlotCount = Counted<1>;
+
+impl<const WHAT: usize> Counted<WHAT> {
+    pub(crate) fn begin() -> Self {
+        #[cfg(feature = "otel")]
+        otel::counters::LIVING[WHAT].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl<const WHAT: usize> Drop for Counted<WHAT> {
+    fn drop(&mut self) {
+        #[cfg(feature = "otel")]
+        otel::counters::LIVING[WHAT].fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl<const WHAT: usize> Default for Counted<WHAT> {
+    fn default() -> Self {
+        Self::begin()
+    }
+}
