@@ -20,8 +20,15 @@ pub fn run() -> Result<()> {
     let (tested, searched) = (tests(&logs), search(&logs));
     match (tested, searched) {
         (Err(test), Err(search)) => Err(format!("{test}; and {search}")),
-        (tested, searched) => tested.and(searched),
+        (tested, searched) => tested.and(searched).and_then(|()| models()),
     }
+}
+
+/// The models of `model/`, which is a workspace of its own.
+fn models() -> Result<()> {
+    let target = workspace::target()?.join("model");
+    let mut cargo = workspace::cargo(&["test", "--quiet", "--locked", "--manifest-path", "model/Cargo.toml"]);
+    workspace::run(cargo.arg("--target-dir").arg(target))
 }
 
 fn search(logs: &Path) -> Result<()> {

@@ -3,8 +3,10 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+
+use super::sync::{Mutex, MutexGuard};
 
 /// One piece of work that many wait for.
 ///

@@ -3,6 +3,7 @@
 mod flight;
 mod memory;
 mod slot;
+mod sync;
 
 pub(crate) use flight::{Flight, Join};
 pub(crate) use memory::{KeyRef, Memory};

@@ -1,0 +1,58 @@
+//! Each model, under every interleaving of its threads.
+
+use model::{flights, slots};
+
+#[test]
+fn an_answer_reaches_all_who_wait() {
+    flights::an_answer_reaches_all_who_wait();
+}
+
+#[test]
+fn one_who_leaves_takes_nobody_along() {
+    flights::one_who_leaves_takes_nobody_along();
+}
+
+#[test]
+fn one_who_is_not_polled_holds_nobody_up() {
+    flights::one_who_is_not_polled_holds_nobody_up();
+}
+
+#[test]
+fn when_all_leave_the_work_goes() {
+    flights::when_all_leave_the_work_goes();
+}
+
+#[test]
+fn two_wakings_in_one_turn_are_not_lost() {
+    flights::two_wakings_in_one_turn_are_not_lost();
+}
+
+#[test]
+fn two_callers_one_request() {
+    slots::two_callers_one_request();
+}
+
+#[test]
+fn a_failure_is_shared_and_not_kept() {
+    slots::a_failure_is_shared_and_not_kept();
+}
+
+#[test]
+fn a_due_refresh_happens_once() {
+    slots::a_due_refresh_happens_once();
+}
+
+#[test]
+fn a_reader_never_takes_the_old_for_the_new() {
+    slots::a_reader_never_takes_the_old_for_the_new();
+}
+
+#[test]
+fn a_late_note_leaves_the_successor_alone() {
+    slots::a_late_note_leaves_the_successor_alone();
+}
+
+#[test]
+fn a_caller_who_leaves_takes_nobody_along() {
+    slots::a_caller_who_leaves_takes_nobody_along();
+}
