@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use challenge::claims_challenge;
+pub use challenge::{WwwAuthenticate, claims_challenge};
 pub(crate) use observed::Observed;
 pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
