@@ -387,6 +387,61 @@ async fn a_refresh_behind_the_callers_back_asks_for_the_same() {
     assert_eq!((seen.form("fmi_path").as_deref(), seen.query("slice")), (Some("agent"), Some("1")));
 }
 
+#[tokio::test]
+async fn a_source_has_the_tenant_and_options_of_its_call() {
+    let world = World::start().await;
+    let call = world.client.acquire_token_for_client(SCOPE).tenant("fabrikam.com").fmi_path("agent");
+    let source = call.token_source().unwrap();
+    let first = source.token().await.unwrap();
+    let seen = world.authority.last();
+    assert_eq!(
+        (seen.path.as_str(), seen.form("fmi_path").as_deref()),
+        ("/fabrikam.com/oauth2/v2.0/token", Some("agent"))
+    );
+    let call = world.token(|call| call.tenant("fabrikam.com").fmi_path("agent")).await;
+    assert_eq!((call.secret(), world.authority.requests()), (first.secret(), 1));
+    world.clock.advance(Duration::from_secs(3600));
+    source.token().await.unwrap();
+    assert_eq!(world.authority.last().form("fmi_path").as_deref(), Some("agent"));
+    for call in [
+        world.client.acquire_token_for_client(SCOPE).force_refresh(true),
+        world.client.acquire_token_for_client(SCOPE).claims(CHALLENGE),
+        world.client.acquire_token_for_client(SCOPE).fmi_path(""),
+    ] {
+        assert_eq!(call.token_source().unwrap_err().kind(), ErrorKind::Configuration);
+    }
+}
+
+#[tokio::test]
+async fn cleared_tokens_are_asked_for_again() {
+    let world = World::start().await;
+    let source = world.client.token_source(SCOPE).unwrap();
+    let first = source.token().await.unwrap();
+    world.token(|call| call.tenant("Fabrikam.com")).await;
+    world.client.clear_tokens_of("fabrikam.COM");
+    assert_eq!(world.client.cached_tokens(), 1);
+    source.token().await.unwrap();
+    assert_eq!(world.authority.requests(), 2);
+    world.client.clear_tokens();
+    assert_eq!(world.client.cached_tokens(), 0);
+    // a source that was made before has no token any more either
+    assert_ne!(source.token().await.unwrap().secret(), first.secret());
+    world.token(|call| call).await;
+    world.token(|call| call.tenant("Fabrikam.com")).await;
+    assert_eq!(world.authority.requests(), 5);
+}
+
+#[tokio::test]
+async fn a_call_names_only_tenants_that_are_allowed() {
+    let world = World::with(|builder| builder.allowed_tenants(["fabrikam.com"])).await;
+    world.token(|call| call.tenant("Fabrikam.com")).await;
+    world.token(|call| call.tenant("contoso.com")).await;
+    let error = world.outcome(|call| call.tenant("northwind.com")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().starts_with("the tenant northwind.com is not among those"), "{error}");
+    assert_eq!(world.authority.requests(), 2);
+}
+
 fn hex_sha256(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect()

@@ -72,6 +72,28 @@ async fn a_caller_that_leaves_cancels_nobody_else() {
     assert_eq!(world.requests(), 1);
 }
 
+/// It gives up for itself alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_with_little_time_takes_none_from_the_others() {
+    let world = World::start().await;
+    world.entra.faults().latency(Duration::from_millis(300));
+    let client = world.client();
+    let brief = {
+        let client = client.clone();
+        tokio::spawn(async move { client.acquire_token_for_client([TODO]).timeout(Duration::from_secs(5)).await })
+    };
+    world.until_requests(1).await;
+    let patient = call(&client, false);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    world.clock.advance(Duration::from_secs(5));
+    let error = brief.await.unwrap().unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.is_transient()), ("no token within 5s", true));
+    patient.await.unwrap().unwrap();
+    assert_eq!(world.requests(), 1);
+    // and nobody is left waiting for what nobody polls
+    assert!(client.acquire_token_for_client([TODO]).timeout(Duration::ZERO).await.is_ok(), "a hit takes no time");
+}
+
 /// A `select!` that moves on with the call still in its hands, or a buffered stream: it does not poll the request that it
 /// began, and wants the same token.
 #[tokio::test]

@@ -129,7 +129,7 @@ pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
     call.options.map_or(Ok(()), |options| options.check())?;
     match (&client.issuer, call.tenant) {
         (_, None) => Ok(client.home.clone()),
-        (Issuer::Authority(app), Some(tenant)) => app.authority.tenant_named(tenant),
+        (Issuer::Authority(app), Some(tenant)) => app.tenant_named(tenant),
         (Issuer::ManagedIdentity(_), Some(tenant)) => Tenant::parse(tenant),
     }
 }
@@ -262,7 +262,7 @@ fn flight(
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
-    let rejected = call.rejected(&slot);
+    let (rejected, epoch) = (call.rejected(&slot), slot.epoch());
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     let span = telemetry::request_span(client.issuer.client_id(), &tenant, &scope, reason, correlation_id);
@@ -272,7 +272,7 @@ fn flight(
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));
         match &outcome {
-            Ok(token) => arrived(&client, &slot, token),
+            Ok(token) => arrived(&client, &slot, token, epoch),
             Err(error) => failed(&client, &slot, error),
         }
         if reason == RefreshReason::Proactive {
@@ -283,7 +283,7 @@ fn flight(
     Flight::new(request.instrument(span))
 }
 
-fn arrived(client: &Inner, slot: &Slot, token: &AccessToken) {
+fn arrived(client: &Inner, slot: &Slot, token: &AccessToken, epoch: u64) {
     let now = client.clock.now();
     let http_ms = telemetry::millis(token.how.http.into());
     tracing::debug!(
@@ -294,7 +294,7 @@ fn arrived(client: &Inner, slot: &Slot, token: &AccessToken) {
     if let Some(old) = slot.held() {
         telemetry::replaced(old.timetable.expires_at.since(now));
     }
-    slot.store(token.data.clone(), now);
+    slot.store(token.data.clone(), now, epoch);
 }
 
 fn failed(client: &Inner, slot: &Slot, error: &Error) {

@@ -56,6 +56,18 @@ impl Memory {
         self.slots.pin().get_or_insert_with(owned, Arc::default).clone()
     }
 
+    /// Forgets the tokens of one tenant, or all. Whoever holds a slot goes on with it, empty.
+    pub(crate) fn clear(&self, tenant: Option<&str>) {
+        let slots = self.slots.pin();
+        slots.retain(|key, slot| {
+            let stays = tenant.is_some_and(|tenant| !tenant.eq_ignore_ascii_case(&key.tenant));
+            if !stays {
+                slot.clear();
+            }
+            stays
+        });
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -172,7 +184,7 @@ mod tests {
             let memory = Memory::new(32);
             for i in 0..32 {
                 let now = at(filled_at(i));
-                memory.slot(key(&format!("scope {i}")), now).store(token(1000, 2000, 3000), now);
+                memory.slot(key(&format!("scope {i}")), now).store(token(1000, 2000, 3000), now, 0);
             }
             memory.slot(key("one more"), at(100));
             (0..32).map(|i| memory.get(key(&format!("scope {i}"))).is_some()).collect::<Vec<_>>()

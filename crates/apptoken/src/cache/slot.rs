@@ -20,6 +20,8 @@ pub(crate) struct Slot {
     /// speaks of and read before it, so that a reader never takes an older token for fresh.
     fresh_until: AtomicU64,
     token: ArcSwapOption<TokenData>,
+    /// How often it was cleared: what was asked for before is not kept after.
+    epoch: AtomicU64,
     state: Mutex<State>,
     _count: SlotCount,
 }
@@ -114,10 +116,13 @@ impl Slot {
         }
     }
 
-    /// A token has arrived.
-    pub(crate) fn store(&self, token: Arc<TokenData>, now: Moment) {
+    /// A token has arrived that was asked for in this epoch.
+    pub(crate) fn store(&self, token: Arc<TokenData>, now: Moment, epoch: u64) {
         let fresh_until = token.timetable.refresh_at;
         let mut state = self.lock();
+        if self.epoch() != epoch {
+            return;
+        }
         state.wait = None;
         state.filled_at = Some(now);
         self.token.store(Some(token));
@@ -138,6 +143,19 @@ impl Slot {
         };
         let pause = error.retry_after().unwrap_or_else(|| PAUSE + random_below(PAUSE));
         self.keep_until(token, now, pause);
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Forgets the token, and that others are being fetched: who waits for those gets them, and they are not kept.
+    pub(crate) fn clear(&self) {
+        let mut state = self.lock();
+        *state = State::default();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.fresh_until.store(0, Ordering::Release);
+        self.token.store(None);
     }
 
     /// The token, whatever its age.
@@ -208,7 +226,7 @@ pub(super) mod tests {
     fn a_caller_that_looked_before_the_token_came_does_not_ask_again() {
         let slot = Slot::default();
         assert!(matches!(slot.standing(at(1)), Standing::Empty { expired: false }));
-        slot.store(token(50, 55, 60), at(1));
+        slot.store(token(50, 55, 60), at(1), 0);
         let never = || unreachable!("the token is there");
         assert!(matches!(slot.join_or_ask(at(1), None, |_| true, never), Ok(None)));
         let request = || Flight::new(std::future::pending());
@@ -219,11 +237,24 @@ pub(super) mod tests {
     fn a_late_note_of_a_refresh_does_not_prolong_its_successor() {
         let slot = Slot::default();
         let (long, short) = (token(50, 1000, 1300), token(60, 65, 70));
-        slot.store(long.clone(), at(0));
+        slot.store(long.clone(), at(0), 0);
         assert!(matches!(slot.standing(at(50)), Standing::Due(_)));
-        slot.store(short, at(50));
+        slot.store(short, at(50), 0);
         slot.refreshing(&long, at(50));
         assert!(slot.fresh(at(59)).is_some());
         assert!(slot.fresh(at(71)).is_none(), "it has expired");
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_clearing_is_not_kept_after_it() {
+        let slot = Slot::default();
+        let before = slot.epoch();
+        slot.store(token(50, 55, 60), at(1), before);
+        slot.clear();
+        assert!(slot.fresh(at(1)).is_none() && slot.held().is_none());
+        slot.store(token(50, 55, 60), at(1), before);
+        assert!(slot.held().is_none());
+        slot.store(token(50, 55, 60), at(1), slot.epoch());
+        assert!(slot.fresh(at(1)).is_some());
     }
 }

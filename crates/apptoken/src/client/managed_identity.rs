@@ -72,6 +72,11 @@ impl ManagedIdentityClient {
         self.source
     }
 
+    /// Forgets all tokens: the next calls ask for new ones. The platform may give the same again, from a cache of its own.
+    pub fn clear_tokens(&self) {
+        self.inner.memory.clear(None);
+    }
+
     /// How many tokens are kept, expired ones included.
     #[must_use]
     pub fn cached_tokens(&self) -> usize {

@@ -107,6 +107,17 @@ impl ConfidentialClient {
         self.inner.home.as_str()
     }
 
+    /// Forgets all tokens, for example after the app's permissions have changed: the next calls ask for new ones. Requests
+    /// that are in flight serve those who wait for them, and what they bring is not kept.
+    pub fn clear_tokens(&self) {
+        self.inner.memory.clear(None);
+    }
+
+    /// Forgets the tokens of one tenant, as calls named it.
+    pub fn clear_tokens_of(&self, tenant: &str) {
+        self.inner.memory.clear(Some(tenant));
+    }
+
     /// How many tokens are kept, expired ones included.
     #[must_use]
     pub fn cached_tokens(&self) -> usize {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::TokenSource;
 use crate::acquire::{self, Call, Inner};
 use crate::request::Options;
 use crate::{AccessToken, Error};
@@ -73,6 +74,23 @@ impl<'a> AcquireTokenForClient<'a> {
 
     pub(super) fn options(&mut self) -> &mut Options {
         Arc::make_mut(self.options.get_or_insert_default())
+    }
+
+    /// A handle for what this call asks for, tenant and options included, for whoever asks often: it skips even the
+    /// lookup. The correlation id is left out.
+    ///
+    /// ```no_run
+    /// # async fn example(client: apptoken::ConfidentialClient) -> Result<(), apptoken::Error> {
+    /// let call = client.acquire_token_for_client("api://AzureADTokenExchange/.default");
+    /// let agent = call.tenant("contoso.onmicrosoft.com").fmi_path("agent-app-id").token_source()?;
+    /// let token = agent.token().await?;
+    /// # let _ = token; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the scope, the tenant or an option, or one that passes the kept token over.
+    pub fn token_source(self) -> Result<TokenSource, Error> {
+        TokenSource::of(self.client, self.call())
     }
 
     fn call(&self) -> Call<'_> {

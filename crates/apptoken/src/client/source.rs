@@ -6,6 +6,7 @@ use crate::Error;
 use crate::acquire::{self, Call, Inner};
 use crate::authority::Tenant;
 use crate::cache::Slot;
+use crate::request::Options;
 
 /// Tokens for one scope. It holds the slot, so that a hit skips the lookup, and the slot is never evicted.
 ///
@@ -21,14 +22,23 @@ pub struct TokenSource {
     slot: Arc<Slot>,
     tenant: Tenant,
     scope: Arc<str>,
+    options: Option<Arc<Options>>,
 }
 
 impl TokenSource {
     pub(super) fn new(inner: &Arc<Inner>, scope: &str) -> Result<Self, Error> {
-        let call = Call::plain(inner.scope_rule.asked_for(scope));
+        Self::of(inner, Call::plain(inner.scope_rule.asked_for(scope)))
+    }
+
+    /// For what `call` asks for.
+    pub(super) fn of(inner: &Arc<Inner>, call: Call<'_>) -> Result<Self, Error> {
         let tenant = acquire::check(inner, &call)?;
+        if !call.may_hit() {
+            return Err(Error::configuration("a token source is to pass the kept token over, and it serves that one")
+                .with_advice("leave force_refresh, claims and refresh_if_token_sha256 to single calls"));
+        }
         let slot = inner.memory.slot(call.key(inner), inner.clock.now());
-        Ok(Self { client: inner.clone(), slot, tenant, scope: call.scope.into() })
+        Ok(Self { client: inner.clone(), slot, tenant, scope: call.scope.into(), options: call.options.cloned() })
     }
 
     /// The token, as [`acquire_token_for_client`](crate::ConfidentialClient::acquire_token_for_client) gives it.
@@ -41,7 +51,10 @@ impl TokenSource {
         let now = inner.clock.now();
         match self.slot.fresh(now) {
             Some(data) => Acquire::hit(acquire::served(data, now)),
-            None => Acquire::miss(acquire::from_slot(inner, &self.slot, &self.tenant, Call::plain(&self.scope))),
+            None => {
+                let call = Call { options: self.options.as_ref(), ..Call::plain(&self.scope) };
+                Acquire::miss(acquire::from_slot(inner, &self.slot, &self.tenant, call))
+            }
         }
     }
 

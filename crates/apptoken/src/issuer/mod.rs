@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 pub(crate) use ask::Granted;
 
-use crate::authority::Authority;
+use crate::Error;
+use crate::authority::{Authority, Tenant};
 use crate::credential::Rotating;
 use crate::http::{DynTransport, RetryPolicy};
 use crate::managed_identity::ManagedIdentity;
@@ -30,6 +31,8 @@ pub(crate) struct App {
     /// What every request says: in its claims, and besides the standard fields.
     pub(crate) capabilities: Capabilities,
     pub(crate) extra: Extra,
+    /// Besides the client's own. None: any.
+    pub(crate) allowed_tenants: Option<Vec<String>>,
     pub(crate) telemetry_headers: bool,
 }
 
@@ -40,5 +43,19 @@ impl Issuer {
             Self::Authority(app) => &app.client_id,
             Self::ManagedIdentity(identity) => identity.id(),
         }
+    }
+}
+
+impl App {
+    /// The tenant that a call names.
+    pub(crate) fn tenant_named(&self, tenant: &str) -> Result<Tenant, Error> {
+        let named = self.authority.tenant_named(tenant)?;
+        let same = |allowed: &str| allowed.eq_ignore_ascii_case(named.as_str());
+        let allowed = self.allowed_tenants.as_ref().is_none_or(|list| list.iter().any(|allowed| same(allowed)));
+        if allowed || same(self.authority.tenant().as_str()) {
+            return Ok(named);
+        }
+        Err(Error::configuration(format!("the tenant {named} is not among those that this client is allowed to ask"))
+            .with_advice("if it is to be, name it in the builder's allowed_tenants, as it is named in the call"))
     }
 }

@@ -34,6 +34,7 @@ pub struct ConfidentialClientBuilder {
     max_entries: usize,
     capabilities: Capabilities,
     extra: Extra,
+    allowed_tenants: Option<Vec<String>>,
     wrong: Option<Error>,
     network: Network,
     timeout: Duration,
@@ -53,6 +54,7 @@ impl ConfidentialClientBuilder {
             max_entries: 1_000_000,
             capabilities: Capabilities::default(),
             extra: Extra::default(),
+            allowed_tenants: None,
             wrong: None,
             network: Network::default(),
             timeout: acquire::TIMEOUT,
@@ -90,6 +92,13 @@ impl ConfidentialClientBuilder {
     /// Lets an `http://` authority through when its host is loopback, for a local test server. Default: no.
     pub fn allow_http_loopback(mut self, allow: bool) -> Self {
         self.allow_http_loopback = allow;
+        self
+    }
+
+    /// The tenants that a call may name besides the client's own, as they are named in calls (case does not matter).
+    /// Default: any. A program that takes the tenant from a caller or a challenge says here which it serves.
+    pub fn allowed_tenants(mut self, tenants: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_tenants = Some(tenants.into_iter().map(Into::into).collect());
         self
     }
 
@@ -156,6 +165,7 @@ impl ConfidentialClientBuilder {
             capabilities: self.capabilities,
             extra: self.extra,
             telemetry_headers,
+            allowed_tenants: self.allowed_tenants,
         });
         let inner = Inner {
             issuer: Issuer::Authority(app.clone()),
