@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use apptoken::clock::ManualClock;
 use apptoken::{
-    AccessToken, AcquireTokenForClient, AcquiredFrom, ConfidentialClient, ConfidentialClientBuilder, Error, ErrorKind,
+    AccessToken, AcquireTokenForClient, AcquiredFrom, Certificate, ConfidentialClient, ConfidentialClientBuilder,
+    Credential, Error, ErrorKind,
 };
+use apptoken_jose::base64url;
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 use stub::{Seen, Stub};
-use testkit::CANARY;
+use testkit::{CANARY, keys};
 use uuid::Uuid;
 
 const SCOPE: &str = "api://todolist/.default";
@@ -33,6 +35,13 @@ impl World {
     }
 
     async fn with(adjust: impl FnOnce(ConfidentialClientBuilder) -> ConfidentialClientBuilder) -> Self {
+        Self::of(Credential::client_secret(format!("{CANARY}-secret")), adjust).await
+    }
+
+    async fn of(
+        credential: Credential,
+        adjust: impl FnOnce(ConfidentialClientBuilder) -> ConfidentialClientBuilder,
+    ) -> Self {
         let authority = Stub::start(|seen| {
             let token = format!("{CANARY}-token-{}", seen.number);
             stub::json(200, &json!({"token_type": "Bearer", "expires_in": 3600, "access_token": token}))
@@ -43,7 +52,7 @@ impl World {
             .tenant("contoso.com")
             .authority(authority.url(""))
             .allow_http_loopback(true)
-            .client_secret(format!("{CANARY}-secret"))
+            .credential(credential)
             .clock(clock.clone());
         let client = adjust(builder).build().unwrap();
         Self { authority, clock, client }
@@ -69,6 +78,13 @@ fn claims(seen: &Seen) -> Value {
     serde_json::from_str(&seen.form("claims").unwrap_or_default()).unwrap_or_default()
 }
 
+/// The header and the claims of the assertion.
+fn assertion(seen: &Seen) -> (Value, Value) {
+    let assertion = seen.form("client_assertion").unwrap();
+    let part = |n| base64url::decode(assertion.split('.').nth(n).unwrap()).unwrap();
+    (serde_json::from_slice(&part(0)).unwrap(), serde_json::from_slice(&part(1)).unwrap())
+}
+
 /// One row: what is set, what the wire shows, another value of the same option, and whether they share a token.
 struct Row {
     option: &'static str,
@@ -79,7 +95,7 @@ struct Row {
 }
 
 /// The table of the request's documentation, row by row.
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 15] = [
     Row {
         option: "tenant",
         set: |call| call.tenant("fabrikam.com"),
@@ -144,6 +160,20 @@ const ROWS: [Row; 13] = [
         in_the_key: true,
     },
     Row {
+        option: "extra_client_assertion_claims",
+        set: |call| call.extra_client_assertion_claims(r#"{"xms_az_nwperimid":["p"]}"#),
+        on_the_wire: |seen| assertion(seen).1["xms_az_nwperimid"] == json!(["p"]),
+        other: |call| call.extra_client_assertion_claims(r#"{"xms_az_nwperimid":["q"]}"#),
+        in_the_key: true,
+    },
+    Row {
+        option: "send_x5c",
+        set: |call| call.send_x5c(true),
+        on_the_wire: |seen| assertion(seen).0["x5c"].is_array(),
+        other: |call| call.send_x5c(false),
+        in_the_key: false,
+    },
+    Row {
         option: "attributes",
         set: |call| call.attributes(r#"{"a":1}"#),
         on_the_wire: |seen| seen.form("attributes").as_deref() == Some(r#"{"a":1}"#),
@@ -176,7 +206,7 @@ const ROWS: [Row; 13] = [
 #[tokio::test]
 async fn each_option_is_on_the_wire_and_in_the_key_as_documented() {
     for Row { option, set, on_the_wire, other, in_the_key } in ROWS {
-        let world = World::start().await;
+        let world = World::of(Credential::certificate(certificate()), |builder| builder).await;
         let first = world.token(set).await;
         assert!(on_the_wire(&world.authority.last()), "{option}");
         // kept under its key
@@ -440,6 +470,37 @@ async fn a_call_names_only_tenants_that_are_allowed() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().starts_with("the tenant northwind.com is not among those"), "{error}");
     assert_eq!(world.authority.requests(), 2);
+}
+
+/// An assertion that was signed for one request is reused only for those that want the same.
+#[tokio::test]
+async fn assertions_are_told_apart() {
+    let world =
+        World::of(Credential::certificate(certificate()), |builder| builder.assertion_claims(r#"{"a":1}"#)).await;
+    let mut assertions = Vec::new();
+    let calls: [Set; 5] = [
+        |call| call.tenant("contoso.com"),
+        |call| call.send_x5c(true),
+        |call| call.extra_client_assertion_claims(r#"{"b":2}"#),
+        |call| call.extra_client_assertion_claims(r#"{"a":3}"#),
+        |call| call.send_x5c(false),
+    ];
+    for set in calls {
+        world.token(|call| set(call).force_refresh(true)).await;
+        let seen = world.authority.last();
+        assertions.push((seen.form("client_assertion").unwrap(), assertion(&seen)));
+    }
+    assert_eq!(assertions[0].0, assertions[4].0, "reused");
+    let claims = |n: usize| (assertions[n].1.1["a"].clone(), assertions[n].1.1["b"].clone());
+    assert_eq!(
+        [claims(0), claims(2), claims(3)],
+        [(json!(1), json!(null)), (json!(1), json!(2)), (json!(3), json!(null))]
+    );
+    assert!(assertions[0].1.0.get("x5c").is_none() && assertions[1].1.0.get("x5c").is_some());
+}
+
+fn certificate() -> Certificate {
+    Certificate::from_pem(keys::CERTIFICATE, keys::PKCS8, None).unwrap()
 }
 
 fn hex_sha256(text: &str) -> String {

@@ -20,6 +20,8 @@ use super::AcquireTokenForClient;
 /// | [`extra_header`](Self::extra_header) | header | no | served |
 /// | [`fmi_path`](Self::fmi_path) | body `fmi_path` | yes | served |
 /// | [`fmi_path_for_client_assertion`](Self::fmi_path_for_client_assertion) | what the assertion callback makes of it | yes | served |
+/// | [`extra_client_assertion_claims`](Self::extra_client_assertion_claims) | inside the assertion | yes, normalised | served |
+/// | [`send_x5c`](Self::send_x5c) | the assertion's header | no | served |
 /// | [`attributes`](Self::attributes) | body `attributes` | yes | served |
 /// | [`attribute_tokens`](Self::attribute_tokens) | body `attribute_tokens` | yes, sorted | served |
 /// | [`cache_partition_key`](Self::cache_partition_key) | | yes | served |
@@ -85,6 +87,20 @@ impl AcquireTokenForClient<'_> {
     /// ([`AssertionRequest::fmi_path`](crate::AssertionRequest::fmi_path)), for a first leg that needs it.
     pub fn fmi_path_for_client_assertion(mut self, path: impl AsRef<str>) -> Self {
         self.options().assertion_fmi_path(path.as_ref());
+        self
+    }
+
+    /// Claims, a JSON object, that the assertion of this request carries besides its own and the
+    /// [builder's](crate::ConfidentialClientBuilder::assertion_claims), if the client signs it with a certificate.
+    pub fn extra_client_assertion_claims(mut self, json: impl AsRef<str>) -> Self {
+        self.options().assertion_claims(json.as_ref());
+        self
+    }
+
+    /// Whether the certificate's chain goes with the assertion of this request, if this call is the one that asks.
+    /// Default: as the [builder](crate::ConfidentialClientBuilder::send_x5c) says.
+    pub fn send_x5c(mut self, send: bool) -> Self {
+        self.options().send_x5c = Some(send);
         self
     }
 

@@ -60,6 +60,8 @@ struct Key {
     token_endpoint: Box<str>,
     form: AssertionForm,
     send_x5c: bool,
+    /// The request's own claims, JSON.
+    claims: Option<Box<str>>,
 }
 
 #[derive(Clone)]
@@ -83,11 +85,13 @@ impl Assertions {
         occasion: &Occasion<'_>,
         clock: &dyn Clock,
     ) -> Result<Signed, Error> {
+        let options = occasion.asked.options;
         let key = Key {
             certificate: certificate.leaf().thumbprint_sha256(),
             token_endpoint: occasion.token_endpoint.into(),
             form: settings.form.unwrap_or(occasion.form),
-            send_x5c: settings.send_x5c,
+            send_x5c: options.send_x5c.unwrap_or(settings.send_x5c),
+            claims: options.assertion_claims.as_ref().map(|claims| claims.text.clone()),
         };
         let signed = self.slot(&key, clock.now());
         let mut reused = true;
@@ -128,18 +132,6 @@ impl Assertions {
     }
 }
 
-/// Checks claims that are to stand in assertions beside the registered ones.
-pub(crate) fn extra_claims(json: &str) -> Result<Map<String, Value>, Error> {
-    const ADVICE: &str = "give a JSON object, for example {\"client_ip\":\"192.0.2.1\"}";
-    let claims: Map<String, Value> = serde_json::from_str(json)
-        .map_err(|_| Error::configuration("the assertion's extra claims are not a JSON object").with_advice(ADVICE))?;
-    match REGISTERED.iter().find(|name| claims.contains_key(**name)) {
-        None => Ok(claims),
-        Some(name) => Err(Error::configuration(format!("the assertion's extra claims hold {name:?}"))
-            .with_advice("leave it out: the client sets it itself")),
-    }
-}
-
 /// RFC 7523 §3 in the form of Microsoft's certificate credentials.
 async fn sign(
     certificate: &Certificate,
@@ -150,6 +142,7 @@ async fn sign(
 ) -> Result<SecretString, Error> {
     let now = unix(now);
     let mut claims = extra.clone();
+    claims.extend(occasion.asked.options.assertion_claims.iter().flat_map(|own| own.members.clone()));
     claims.extend(
         [
             ("aud", Value::from(occasion.token_endpoint)),
@@ -169,7 +162,6 @@ async fn sign(
     Ok(SecretString::from(unsigned.signed_with(&signature)))
 }
 
-const REGISTERED: [&str; 7] = ["aud", "iss", "sub", "jti", "iat", "nbf", "exp"];
 /// Seconds: what MSAL gives an assertion to live.
 const LIFETIME: i64 = 600;
 /// Seconds: an authority whose clock is this far behind still takes the assertion.

@@ -23,7 +23,7 @@ pub use certificate::Certificate;
 pub use certificate_file::CertificateFile;
 pub(crate) use certificates::CertificateCredential;
 pub use certificates::{CertificateProvider, CertificateSource};
-pub(crate) use client_assertion::{AssertionSettings, extra_claims};
+pub(crate) use client_assertion::AssertionSettings;
 pub use given::Credential;
 pub(crate) use given::Workshop;
 pub(crate) use pipeline_oidc::PipelineOidc;

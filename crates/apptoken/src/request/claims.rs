@@ -1,6 +1,7 @@
 //! The `claims` of a token request: the client's capabilities, claims of its own, and a challenge's, made one.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::{Map, Value, json};
 
@@ -49,6 +50,32 @@ impl Capabilities {
     }
 }
 
+/// Members of the assertion that the app signs, besides RFC 7523's.
+#[derive(Clone)]
+pub(crate) struct AssertionClaims {
+    pub(crate) members: Map<String, Value>,
+    /// The same as text, in one form.
+    pub(crate) text: Box<str>,
+}
+
+impl AssertionClaims {
+    pub(crate) fn parse(json: &str) -> Result<Self, Error> {
+        let members = object("the assertion's extra claims", json)?;
+        if let Some(name) = REGISTERED.iter().find(|name| members.contains_key(**name)) {
+            return Err(Error::configuration(format!("the assertion's extra claims hold {name:?}"))
+                .with_advice("leave it out: the client sets it itself"));
+        }
+        Ok(Self { text: normalised(members.clone()).into(), members })
+    }
+}
+
+/// Names only: a value may be a secret.
+impl fmt::Debug for AssertionClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.members.keys()).finish()
+    }
+}
+
 /// Checks that `json` is a JSON object. `what` begins the error: `the claims`.
 pub(super) fn object(what: &str, json: &str) -> Result<Map<String, Value>, Error> {
     if json.len() > LONGEST {
@@ -94,6 +121,8 @@ fn merge(into: &mut Map<String, Value>, later: Map<String, Value>) {
     }
 }
 
+/// What every assertion has (RFC 7523 §3), and the client sets.
+const REGISTERED: [&str; 7] = ["aud", "iss", "sub", "jti", "iat", "nbf", "exp"];
 /// Bytes. A request with more is refused by every server anyway.
 const LONGEST: usize = 64 * 1024;
 

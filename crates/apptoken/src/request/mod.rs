@@ -7,7 +7,7 @@ mod options;
 
 use uuid::Uuid;
 
-pub(crate) use claims::Capabilities;
+pub(crate) use claims::{AssertionClaims, Capabilities};
 pub(crate) use extra::Extra;
 pub(crate) use options::{Options, TokenHash};
 

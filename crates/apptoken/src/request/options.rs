@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 
-use super::claims;
+use super::claims::{self, AssertionClaims};
 use super::extra::Extra;
 use super::key::ExtraKey;
 use crate::Error;
@@ -24,6 +24,10 @@ pub(crate) struct Options {
     pub(crate) extra: Extra,
     /// For the assertion callback, which may need it for a first leg.
     pub(crate) assertion_fmi_path: Option<Box<str>>,
+    /// For the assertion that the app signs.
+    pub(crate) assertion_claims: Option<AssertionClaims>,
+    /// None: as the client's builder says.
+    pub(crate) send_x5c: Option<bool>,
     /// For this caller's wait. None: as the client's builder says.
     pub(crate) timeout: Option<Duration>,
     /// What tells the token from a plain one.
@@ -154,6 +158,13 @@ impl Options {
         }
     }
 
+    pub(crate) fn assertion_claims(&mut self, json: &str) {
+        self.assertion_claims = self.parsed(AssertionClaims::parse(json));
+        if let Some(claims) = &self.assertion_claims {
+            self.key.set("extra_client_assertion_claims", claims.text.clone());
+        }
+    }
+
     pub(crate) fn partition(&mut self, name: &str, value: &str) {
         if self.parsed(not_blank("name of the cache partition", name)).is_some() {
             self.key.set(format!("#{name}"), value);
@@ -226,6 +237,7 @@ mod tests {
         for set in [
             (|options| options.attributes("[]")) as fn(&mut Options),
             |options| options.attribute_tokens(["a b"]),
+            |options| options.assertion_claims("{\"iss\":\"me\"}"),
             |options| options.partition("", "x"),
             |options| options.assertion_fmi_path(""),
             |options| options.claims_from_client("{"),

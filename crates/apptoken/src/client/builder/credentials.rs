@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde_json::{Map, Value};
 
 use super::ConfidentialClientBuilder;
 use crate::Error;
@@ -11,9 +10,9 @@ use crate::client::{ConfidentialClient, ManagedIdentityClient};
 use crate::clock::Clock;
 use crate::credential::{
     AssertionSettings, AssertionSource, CertificateProvider, CertificateSource, Credential, Rotating, Workshop,
-    extra_claims,
 };
 use crate::environment::Environment;
+use crate::request::AssertionClaims;
 
 /// How the app is to prove itself, as the program gave it.
 #[derive(Default)]
@@ -140,7 +139,8 @@ impl Credentials {
         allow_http_loopback: bool,
         clock: &dyn Clock,
     ) -> Result<Rotating, Error> {
-        let claims = self.extra_claims.as_deref().map_or_else(|| Ok(Map::<String, Value>::new()), extra_claims)?;
+        let claims = self.extra_claims.as_deref().map(AssertionClaims::parse).transpose()?;
+        let claims = claims.map(|claims| claims.members).unwrap_or_default();
         let assertions = AssertionSettings { send_x5c: self.send_x5c, form: self.form, claims };
         Rotating::new(only(self.given)?, Workshop { environment, allow_http_loopback, assertions }, clock)
     }
