@@ -10,7 +10,7 @@ pub mod flights;
 pub mod slots;
 mod words;
 
-use words::{Error, clock, http, token};
+use words::{Error, clock, http, telemetry, token};
 
 /// Runs `model` once for each interleaving.
 fn every_interleaving(model: impl Fn() + Send + Sync + 'static) {

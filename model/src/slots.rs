@@ -116,7 +116,7 @@ pub fn a_caller_who_leaves_takes_nobody_along() {
         let leaver = thread::spawn({
             let (slot, authority, answer) = (slot.clone(), authority.clone(), answer.clone());
             move || {
-                if let Ok(Some(join)) = slot.join_or_ask(NOW, None, true, || authority.request(&slot, &answer)) {
+                if let Ok(Some(join)) = slot.join_or_ask(NOW, None, |_| true, || authority.request(&slot, &answer)) {
                     let _ = pin!(join).poll(&mut Context::from_waker(Waker::noop()));
                 }
             }
@@ -134,7 +134,7 @@ fn get(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) -> Option<
         if let Standing::Fresh(token) = slot.standing(NOW) {
             return Some(token);
         }
-        match slot.join_or_ask(NOW, None, true, || authority.request(slot, answer)) {
+        match slot.join_or_ask(NOW, None, |_| true, || authority.request(slot, answer)) {
             Ok(Some(join)) => match block_on(join) {
                 Some(outcome) => return outcome.ok().map(|token| token.data),
                 None => continue,
@@ -148,7 +148,7 @@ fn get(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) -> Option<
 /// A caller whose token is due: serves it, and sees to its successor.
 fn refresh(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) {
     let Standing::Due(token) = slot.standing(NOW) else { return };
-    if let Ok(Some(join)) = slot.join_or_ask(NOW, None, true, || authority.request(slot, answer)) {
+    if let Ok(Some(join)) = slot.join_or_ask(NOW, None, |_| true, || authority.request(slot, answer)) {
         slot.refreshing(&token, NOW);
         block_on(join);
     }

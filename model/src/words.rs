@@ -51,6 +51,11 @@ pub(crate) mod http {
     }
 }
 
+pub(crate) mod telemetry {
+    #[derive(Debug, Default)]
+    pub(crate) struct SlotCount;
+}
+
 pub(crate) mod token {
     use std::sync::Arc;
 
