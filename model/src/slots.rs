@@ -62,7 +62,7 @@ pub fn a_due_refresh_happens_once() {
     every_interleaving(|| {
         let authority = Authority::default();
         let (slot, answer) = (Arc::new(Slot::default()), Arc::new(Answer::default()));
-        slot.store(token(0, NOW.0), Moment(0));
+        slot.store(token(0, NOW.0), Moment(0), 0);
         answer.bring(GOOD);
         let other = thread::spawn({
             let (slot, authority, answer) = (slot.clone(), authority.clone(), answer.clone());
@@ -79,10 +79,10 @@ pub fn a_due_refresh_happens_once() {
 pub fn a_reader_never_takes_the_old_for_the_new() {
     every_interleaving(|| {
         let slot = Arc::new(Slot::default());
-        slot.store(token(0, NOW.0), Moment(0));
+        slot.store(token(0, NOW.0), Moment(0), 0);
         let writer = thread::spawn({
             let slot = slot.clone();
-            move || slot.store(token(1, NOW.0 + 1000), NOW)
+            move || slot.store(token(1, NOW.0 + 1000), NOW, 0)
         });
         if let Some(seen) = slot.fresh(NOW) {
             assert_eq!(seen.number, 1, "an old token under the new one's timetable");
@@ -96,10 +96,10 @@ pub fn a_late_note_leaves_the_successor_alone() {
     every_interleaving(|| {
         let slot = Arc::new(Slot::default());
         let (old, new) = (token(0, NOW.0), token(1, NOW.0 + 100));
-        slot.store(old.clone(), Moment(0));
+        slot.store(old.clone(), Moment(0), 0);
         let network = thread::spawn({
             let slot = slot.clone();
-            move || slot.store(new, NOW)
+            move || slot.store(new, NOW, 0)
         });
         slot.refreshing(&old, NOW);
         network.join().ok();
@@ -125,6 +125,24 @@ pub fn a_caller_who_leaves_takes_nobody_along() {
         assert!(get(&slot, &authority, &answer).is_some());
         leaver.join().ok();
         assert!(authority.requests.load(Ordering::SeqCst) <= 2);
+    });
+}
+
+/// The slot is cleared while a request is in flight: its caller gets the token, and it is not kept.
+pub fn what_was_asked_before_a_clearing_is_not_kept() {
+    every_interleaving(|| {
+        let authority = Authority::default();
+        let (slot, answer) = (Arc::new(Slot::default()), Arc::new(Answer::default()));
+        let Ok(Some(join)) = slot.join_or_ask(NOW, None, |_| true, || authority.request(&slot, &answer)) else {
+            unreachable!("nobody else asks");
+        };
+        let caller = thread::spawn(move || block_on(join).is_some_and(|outcome| outcome.is_ok()));
+        let network = thread::spawn(move || answer.bring(GOOD));
+        slot.clear();
+        let cleared_last = slot.fresh(NOW).is_none();
+        caller.join().ok();
+        network.join().ok();
+        assert!(cleared_last && slot.fresh(NOW).is_none(), "a token survived the clearing");
     });
 }
 
@@ -174,7 +192,7 @@ impl Authority {
             };
             drop(in_flight);
             match &outcome {
-                Ok(token) => slot.store(token.data.clone(), NOW),
+                Ok(token) => slot.store(token.data.clone(), NOW, 0),
                 Err(error) => slot.failed(error, NOW),
             }
             outcome

@@ -56,3 +56,8 @@ fn a_late_note_leaves_the_successor_alone() {
 fn a_caller_who_leaves_takes_nobody_along() {
     slots::a_caller_who_leaves_takes_nobody_along();
 }
+
+#[test]
+fn what_was_asked_before_a_clearing_is_not_kept() {
+    slots::what_was_asked_before_a_clearing_is_not_kept();
+}
