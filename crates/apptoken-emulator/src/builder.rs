@@ -1,18 +1,22 @@
 //! How a local Entra ID is described before it starts.
 
+mod managed_identity;
+
 use std::io;
+use std::path::PathBuf;
 
 use apptoken_jose::issue::Ca;
 use apptoken_jose::{Certificate, KeyError};
 use uuid::Uuid;
 
+pub use self::managed_identity::ManagedIdentityBuilder;
 use crate::directory::{SeedError, SignInAudience};
 use crate::emulator::Emulator;
 use crate::issuer::IssuerMode;
 use crate::limits::Limits;
 use crate::seed::{
-    SecretText, Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedResourceAccess,
-    SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
+    SecretText, Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedManagedIdentity,
+    SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
 };
 use crate::workload::WorkloadIssuers;
 
@@ -33,6 +37,7 @@ pub struct EmulatorBuilder {
     pub(crate) asks_for_certificates: bool,
     pub(crate) issuer_roots: Vec<String>,
     pub(crate) workload_issuers: WorkloadIssuers,
+    pub(crate) arc_keys: Option<PathBuf>,
     pub(crate) limits: Limits,
 }
 
@@ -80,6 +85,7 @@ impl EmulatorBuilder {
             asks_for_certificates: false,
             issuer_roots: Vec::new(),
             workload_issuers: WorkloadIssuers::default(),
+            arc_keys: None,
             limits: Limits::default(),
         }
     }
@@ -88,6 +94,7 @@ impl EmulatorBuilder {
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed.tenants.extend(seed.tenants);
         self.seed.applications.extend(seed.applications);
+        self.seed.managed_identities.extend(seed.managed_identities);
         self
     }
 
@@ -109,9 +116,10 @@ impl EmulatorBuilder {
             domains: Vec::new(),
             users: Vec::new(),
         };
-        let mut builder = TenantBuilder { tenant, applications: Vec::new() };
+        let mut builder = TenantBuilder { tenant, applications: Vec::new(), identities: Vec::new() };
         describe(&mut builder);
         self.seed.tenants.push(builder.tenant);
+        self.seed.managed_identities.extend(builder.identities);
         for application in builder.applications {
             let path = format!("applications[{}]", self.seed.applications.len());
             match application.build(&path) {
@@ -184,6 +192,13 @@ impl EmulatorBuilder {
         self
     }
 
+    /// The folder, which must exist, for the key files of Azure Arc's challenges: clients take them from
+    /// `/var/opt/azcmagent/tokens` only. Without it the Arc endpoint is not there.
+    pub fn arc_key_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.arc_keys = Some(folder.into());
+        self
+    }
+
     /// Other bounds than the usual ones.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
@@ -202,8 +217,9 @@ impl EmulatorBuilder {
 /// A tenant being described. Applications may refer to each other in any order.
 #[derive(Debug)]
 pub struct TenantBuilder {
-    tenant: SeedTenant,
+    pub(crate) tenant: SeedTenant,
     applications: Vec<ApplicationBuilder>,
+    pub(crate) identities: Vec<SeedManagedIdentity>,
 }
 
 impl TenantBuilder {

@@ -15,6 +15,7 @@ use crate::faults::Faults;
 use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
+use crate::managed_identity::{Machine, ManagedIdentitySource};
 use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
 use crate::signing_keys::{SigningKeys, TokenKey};
@@ -51,6 +52,7 @@ impl Emulator {
             asks_for_certificates,
             issuer_roots,
             workload_issuers,
+            arc_keys,
             limits,
         } = builder;
         if let Some(error) = impossible {
@@ -79,6 +81,7 @@ impl Emulator {
         let state = Arc::new(State {
             federation: federation.elsewhere(workloads.elsewhere()),
             workloads,
+            machine: Machine::new(arc_keys, tls.thumbprint)?,
             directory,
             clock,
             keys: SigningKeys::new(key),
@@ -159,6 +162,15 @@ impl Emulator {
     #[must_use]
     pub fn issuer(&self) -> WorkloadIssuer {
         WorkloadIssuer(Arc::clone(&self.state.workloads))
+    }
+
+    /// The variables by which a platform tells a program where to get the tokens of its managed identities; the
+    /// endpoints are at the plain HTTP address if there is one ([`EmulatorBuilder::plain_http`]), as in Azure, else at
+    /// the HTTPS one.
+    #[must_use]
+    pub fn managed_identity_environment(&self, source: ManagedIdentitySource) -> Vec<(String, String)> {
+        let base = self.http_authority.as_deref().unwrap_or(&self.authority);
+        self.state.machine.environment(source, base, &self.authority)
     }
 
     /// The sign-in log, oldest first.

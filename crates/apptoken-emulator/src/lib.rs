@@ -42,6 +42,7 @@ mod federation;
 mod hosts;
 mod issuer;
 mod limits;
+mod managed_identity;
 pub mod seed;
 mod server;
 mod sign_in;
@@ -50,7 +51,7 @@ mod state;
 mod sts;
 mod workload;
 
-pub use builder::{ApplicationBuilder, EmulatorBuilder, StartError, TenantBuilder};
+pub use builder::{ApplicationBuilder, EmulatorBuilder, ManagedIdentityBuilder, StartError, TenantBuilder};
 pub use clock::EmulatorClock;
 pub use directory::{
     AppRole, AppRoleAssignment, Application, Directory, DirectoryError, FederatedCredential, KeyCredential,
@@ -62,6 +63,7 @@ pub use faults::{Fault, Faults};
 pub use hosts::{is_microsoft_host, microsoft_hosts};
 pub use issuer::IssuerMode;
 pub use limits::Limits;
+pub use managed_identity::ManagedIdentitySource;
 pub use seed::Seed;
 pub use sign_in::{CredentialKind, Evidence, Outcome, SignIn};
 pub use workload::{GithubJob, PipelinesJob, Workload, WorkloadIssuer, WorkloadIssuers};

@@ -34,6 +34,8 @@ pub struct Seed {
     pub tenants: Vec<SeedTenant>,
     /// The applications, in any order; they may refer to each other.
     pub applications: Vec<SeedApplication>,
+    /// Managed identities of the machine that the emulator's identity endpoints speak for.
+    pub managed_identities: Vec<SeedManagedIdentity>,
 }
 
 /// A tenant in a seed.
@@ -99,6 +101,8 @@ pub struct SeedApplication {
     /// Whose tokens stand for a credential of its own.
     #[serde(default)]
     pub federated_identity_credentials: Vec<SeedFederatedCredential>,
+    /// For an agent identity: the application whose tokens, for this identity's id as `fmi_path`, are its credential.
+    pub agent_identity_blueprint_id: Option<Uuid>,
     /// Where it is present; nothing means its home tenant, an empty list nowhere.
     pub service_principals: Option<Vec<SeedServicePrincipal>>,
 }
@@ -210,6 +214,31 @@ impl Seed {
         json.end().map_err(|error| SeedError::new(".", error.to_string()))?;
         Ok(seed)
     }
+}
+
+/// A managed identity in a seed: a service principal that belongs to a resource in Azure.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedManagedIdentity {
+    /// Name for people.
+    pub display_name: String,
+    /// Id or domain of its tenant; may be left out when there is only one.
+    pub tenant: Option<String>,
+    /// Its application id; made when absent.
+    pub client_id: Option<Uuid>,
+    /// Its service principal's object id; made when absent.
+    pub principal_id: Option<Uuid>,
+    /// ARM resource id; made when absent.
+    pub resource_id: Option<String>,
+    /// Whether it is the machine's own. At most one is.
+    #[serde(default)]
+    pub system_assigned: bool,
+    /// The app roles that it was granted.
+    #[serde(default)]
+    pub app_role_assignments: Vec<SeedResourceAccess>,
+    /// Whose tokens stand for a credential of its own; not for a system-assigned one.
+    #[serde(default)]
+    pub federated_identity_credentials: Vec<SeedFederatedCredential>,
 }
 
 impl SeedFederatedCredential {

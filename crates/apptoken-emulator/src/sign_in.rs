@@ -44,6 +44,38 @@ pub struct SignIn {
     pub evidence: Vec<Evidence>,
 }
 
+impl SignIn {
+    /// Of a request that has just come; nothing is known but where it came.
+    pub(crate) fn begun(now: i64, tenant: &str, (trace_id, correlation_id): (Uuid, Uuid)) -> Self {
+        Self {
+            sequence: 0,
+            time: now,
+            trace_id,
+            correlation_id,
+            tenant: tenant.chars().take(256).collect(),
+            tenant_id: None,
+            app_id: None,
+            app_display_name: None,
+            resource: None,
+            credential: None,
+            outcome: Outcome::Granted,
+            code: None,
+            message: None,
+            roles: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// The request was refused.
+    pub(crate) fn refuse(&mut self, code: u32, message: String, evidence: Vec<Evidence>) {
+        self.outcome = Outcome::Refused;
+        self.code = Some(code);
+        self.message = Some(message);
+        self.roles.clear();
+        self.evidence = evidence;
+    }
+}
+
 /// How a client proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -130,23 +162,7 @@ const LONGEST: usize = 512;
 
 #[cfg(test)]
 pub(crate) fn blank() -> SignIn {
-    SignIn {
-        sequence: 0,
-        time: 0,
-        trace_id: Uuid::nil(),
-        correlation_id: Uuid::nil(),
-        tenant: String::new(),
-        tenant_id: None,
-        app_id: None,
-        app_display_name: None,
-        resource: None,
-        credential: None,
-        outcome: Outcome::Granted,
-        code: None,
-        message: None,
-        roles: Vec::new(),
-        evidence: Vec::new(),
-    }
+    SignIn::begun(0, "", (Uuid::nil(), Uuid::nil()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
 use crate::limits::Limits;
+use crate::managed_identity::Machine;
 use crate::sign_in::SignInLog;
 use crate::signing_keys::SigningKeys;
 use crate::workload::Workloads;
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) asks_for_certificates: bool,
     pub(crate) federation: Federation,
     pub(crate) workloads: Arc<Workloads>,
+    pub(crate) machine: Machine,
     pub(crate) faults: Faults,
     pub(crate) sign_ins: SignInLog,
     pub(crate) token_requests: AtomicU64,

@@ -9,6 +9,8 @@ use super::model::{AppRole, Application, SignInAudience, TokenVersion};
 
 /// Microsoft Graph.
 pub(crate) const GRAPH: Uuid = uuid!("00000003-0000-0000-c000-000000000000");
+/// What tokens that serve as assertions are for.
+pub(crate) const TOKEN_EXCHANGE: Uuid = uuid!("fb60f99c-7a34-4190-8149-302f77469936");
 const STORAGE: Uuid = uuid!("e406a681-f3d4-42a8-90b6-c2b029497af1");
 
 impl Snapshot {
@@ -59,6 +61,7 @@ impl FirstParty {
             secrets: Vec::new(),
             certificates: Vec::new(),
             federated: Vec::new(),
+            agent_blueprint: None,
             managed_identity: None,
             first_party: true,
             slash_strict: self.slash_strict,
@@ -125,7 +128,7 @@ const FIRST_PARTIES: &[FirstParty] = &[
         roles: &[],
     },
     FirstParty {
-        app_id: uuid!("fb60f99c-7a34-4190-8149-302f77469936"),
+        app_id: TOKEN_EXCHANGE,
         name: "AAD Token Exchange Endpoint",
         uris: &["api://AzureADTokenExchange"],
         version: TokenVersion::V2,

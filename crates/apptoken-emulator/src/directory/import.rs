@@ -38,7 +38,11 @@ impl Snapshot {
         for (i, tenant) in seed.tenants.iter().enumerate() {
             self.import_tenant(tenant, &format!("tenants[{i}]"), now)?;
         }
-        self.import_applications(&seed.applications, "applications", now)
+        self.import_applications(&seed.applications, "applications", now)?;
+        for (i, identity) in seed.managed_identities.iter().enumerate() {
+            self.import_managed_identity(identity, &format!("managedIdentities[{i}]"), now)?;
+        }
+        Ok(())
     }
 
     pub(super) fn import_applications(
@@ -120,21 +124,7 @@ impl Snapshot {
         if self.applications.contains_key(&app_id) {
             return Err(SeedError::new(format!("{path}.appId"), format!("{app_id} is used twice")));
         }
-        let home_tenant = match &seed.home_tenant {
-            Some(name) => self.tenant(name).map(|tenant| tenant.id).ok_or_else(|| {
-                SeedError::new(format!("{path}.homeTenant"), format!("no tenant {name:?} in this directory"))
-            })?,
-            None => {
-                let mut ids = self.tenants.keys();
-                match (ids.next(), ids.next()) {
-                    (Some(only), None) => *only,
-                    _ => {
-                        let message = "say which tenant: it can be left out only when there is exactly one";
-                        return Err(SeedError::new(format!("{path}.homeTenant"), message));
-                    }
-                }
-            }
-        };
+        let home_tenant = self.home(seed.home_tenant.as_deref(), &format!("{path}.homeTenant"))?;
         let token_version = match seed.requested_access_token_version {
             None | Some(1) => TokenVersion::V1,
             Some(2) => TokenVersion::V2,
@@ -186,6 +176,7 @@ impl Snapshot {
             secrets: secrets.collect::<Result<_, _>>()?,
             certificates: certificates.collect::<Result<_, _>>()?,
             federated: Vec::new(),
+            agent_blueprint: seed.agent_identity_blueprint_id,
             managed_identity: None,
             first_party: false,
             slash_strict: false,
@@ -196,6 +187,19 @@ impl Snapshot {
         Ok(app_id)
     }
 
+    /// The tenant of this name, or the only one.
+    pub(super) fn home(&self, name: Option<&str>, path: &str) -> Result<Uuid, SeedError> {
+        if let Some(name) = name {
+            let found = self.tenant(name).map(|tenant| tenant.id);
+            return found.ok_or_else(|| SeedError::new(path, format!("no tenant {name:?} in this directory")));
+        }
+        let mut ids = self.tenants.keys();
+        match (ids.next(), ids.next()) {
+            (Some(only), None) => Ok(*only),
+            _ => Err(SeedError::new(path, "say which tenant: it can be left out only when there is exactly one")),
+        }
+    }
+
     fn wishes(
         &self,
         app_id: Uuid,
@@ -203,6 +207,16 @@ impl Snapshot {
         path: &str,
     ) -> Result<Vec<RequiredResourceAccess>, SeedError> {
         let home = self.application(app_id).and_then(|application| application.home_tenant);
+        self.app_roles(&seed.required_resource_access, home, path)
+    }
+
+    /// App roles of APIs, as a seed names them.
+    pub(super) fn app_roles(
+        &self,
+        seeds: &[crate::seed::SeedResourceAccess],
+        home: Option<Uuid>,
+        path: &str,
+    ) -> Result<Vec<RequiredResourceAccess>, SeedError> {
         let wish = |(i, wish): (usize, &crate::seed::SeedResourceAccess)| {
             let api = self.api_named(&wish.resource, home).ok_or_else(|| {
                 let message = format!("no application has the App ID URI or id {:?}", wish.resource);
@@ -217,7 +231,7 @@ impl Snapshot {
             let app_roles = wish.app_roles.iter().enumerate().map(role).collect::<Result<_, _>>()?;
             Ok(RequiredResourceAccess { resource: api.app_id, app_roles })
         };
-        seed.required_resource_access.iter().enumerate().map(wish).collect()
+        seeds.iter().enumerate().map(wish).collect()
     }
 
     /// An API by id or App ID URI; the same URI may be in use in several tenants, and then home goes first.

@@ -4,6 +4,7 @@ mod changes;
 mod federated;
 mod first_party;
 mod import;
+mod managed_identity;
 mod model;
 
 use std::collections::HashMap;
@@ -21,7 +22,7 @@ pub use model::{
     ServicePrincipal, SignInAudience, Tenant, TokenVersion, User,
 };
 
-pub(crate) use first_party::GRAPH;
+pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};
 pub(crate) use model::{guid, sha256};
 
 use crate::clock::EmulatorClock;

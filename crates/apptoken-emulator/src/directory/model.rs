@@ -74,6 +74,8 @@ pub struct Application {
     pub certificates: Vec<KeyCredential>,
     /// Whose tokens stand for a credential of its own.
     pub federated: Vec<FederatedCredential>,
+    /// Set when this is an agent identity: the application whose tokens stand for its credential.
+    pub agent_blueprint: Option<Uuid>,
     /// Set when this is no registration but a managed identity of Azure's.
     pub managed_identity: Option<ManagedIdentity>,
     /// One of Microsoft's own: its tokens carry more claims.

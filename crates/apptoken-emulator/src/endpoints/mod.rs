@@ -2,6 +2,7 @@
 
 mod body;
 mod graph;
+mod managed_identity;
 mod metadata;
 mod token;
 mod workload;
@@ -23,6 +24,7 @@ pub(crate) use body::Body;
 use crate::aadsts::{Ids, Refusal};
 use crate::directory::TokenVersion;
 use crate::hosts::is_graph_host;
+use crate::managed_identity::ManagedIdentitySource;
 use crate::state::State;
 
 pub(crate) type Response = http::Response<Body>;
@@ -53,6 +55,8 @@ enum Route<'a> {
     InstanceDiscovery,
     Graph(&'a [&'a str]),
     Workload(&'a [&'a str]),
+    Identity(ManagedIdentitySource),
+    InstanceMetadata,
     Root,
     Nothing,
 }
@@ -64,6 +68,13 @@ impl<'a> Route<'a> {
             ["v1.0", rest @ ..] if graph_host => Self::Graph(rest),
             ["graph", "v1.0", rest @ ..] => Self::Graph(rest),
             ["issuer", rest @ ..] => Self::Workload(rest),
+            ["metadata", "identity", "oauth2", "token"] => Self::Identity(ManagedIdentitySource::Imds),
+            ["metadata", ..] => Self::InstanceMetadata,
+            ["msi", "token"] => Self::Identity(ManagedIdentitySource::AppService),
+            ["arc", "metadata", "identity", "oauth2", "token"] => Self::Identity(ManagedIdentitySource::AzureArc),
+            ["cloudshell", "token"] => Self::Identity(ManagedIdentitySource::CloudShell),
+            ["ml", "token"] => Self::Identity(ManagedIdentitySource::MachineLearning),
+            ["servicefabric", "token"] => Self::Identity(ManagedIdentitySource::ServiceFabric),
             [tenant, "oauth2", "v2.0", "token"] => Self::Token(tenant, V2),
             [tenant, "oauth2", "token"] => Self::Token(tenant, V1),
             [tenant, "v2.0", ".well-known", "openid-configuration"] => Self::Configuration(tenant, V2),
@@ -105,6 +116,8 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: Incoming, se
         Route::InstanceDiscovery => metadata::instance_discovery(&exchange).into(),
         Route::Graph(segments) => graph::answer(&exchange, segments).into(),
         Route::Workload(segments) => workload::answer(&exchange, segments).await.into(),
+        Route::Identity(source) => managed_identity::answer(&exchange, source, body).await.into(),
+        Route::InstanceMetadata => managed_identity::metadata(&exchange).into(),
         Route::Root => text(StatusCode::OK, ROOT).into(),
         Route::Nothing => text(StatusCode::NOT_FOUND, "The local Entra ID has nothing at this path.\n").into(),
     }

@@ -118,11 +118,7 @@ fn judge(
             if let Some(status) = status {
                 *response.status_mut() = status;
             }
-            log.outcome = Outcome::Refused;
-            log.code = code;
-            log.message = Some(refusal.message);
-            log.roles.clear();
-            log.evidence = refusal.evidence;
+            log.refuse(refusal.code.number(), refusal.message, refusal.evidence);
             response
         }
     };
@@ -196,23 +192,7 @@ fn parse(exchange: &Exchange, body: Result<Bytes, BodyError>) -> Result<Form, (R
 }
 
 fn entry(exchange: &Exchange, tenant: &str, ids: Ids) -> SignIn {
-    SignIn {
-        sequence: 0,
-        time: exchange.state.clock.now_unix(),
-        trace_id: ids.trace,
-        correlation_id: ids.correlation,
-        tenant: tenant.chars().take(256).collect(),
-        tenant_id: None,
-        app_id: None,
-        app_display_name: None,
-        resource: None,
-        credential: None,
-        outcome: Outcome::Granted,
-        code: None,
-        message: None,
-        roles: Vec::new(),
-        evidence: Vec::new(),
-    }
+    SignIn::begun(exchange.state.clock.now_unix(), tenant, (ids.trace, ids.correlation))
 }
 
 /// v2.0 writes numbers, v1 writes every number as a string.

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use apptoken_jose::KeyError;
 use apptoken_jose::issue::Ca;
+use apptoken_jose::{Certificate, KeyError};
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
@@ -23,6 +23,8 @@ use crate::hosts::{is_microsoft_host, is_mtls_host};
 /// The CA, and what connections are made with.
 pub(crate) struct Tls {
     pub(crate) ca_pem: String,
+    /// SHA-1 of its own certificate, upper-case hex.
+    pub(crate) thumbprint: String,
     pub(crate) acceptor: Acceptor,
 }
 
@@ -55,6 +57,8 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let ca_pem = ca.certificate().to_pem();
         let own = issue(&ca, &names, now, &provider)?;
+        let leaf = own.cert.first().map_or(Vec::new(), |der| der.to_vec());
+        let thumbprint = Certificate::from_der(leaf)?.thumbprint_hex();
         let leaves = Leaves { ca, now, provider: Arc::clone(&provider), own, issued: Mutex::default() };
         let leaves = Arc::new(leaves);
         let config = |client_certificates: Arc<dyn ClientCertVerifier>| {
@@ -67,7 +71,7 @@ impl Tls {
             Ok(Arc::new(config))
         };
         let (plain, asking) = (config(Arc::new(NoClientAuth))?, config(AnyCertificate::new(&provider))?);
-        Ok(Self { ca_pem, acceptor: Acceptor { plain, asking, always_asks } })
+        Ok(Self { ca_pem, thumbprint, acceptor: Acceptor { plain, asking, always_asks } })
     }
 }
 

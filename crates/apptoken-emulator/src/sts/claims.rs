@@ -22,6 +22,8 @@ pub(crate) struct Grant<'a> {
     pub(crate) credential: CredentialKind,
     /// `cnf`: the key that the token is bound to.
     pub(crate) confirmation: Option<serde_json::Value>,
+    /// The part of the client that the token is for.
+    pub(crate) fmi_path: Option<&'a str>,
     pub(crate) now: i64,
     pub(crate) expires: i64,
     pub(crate) trace_id: Uuid,
@@ -39,6 +41,10 @@ impl<'a> Claims<'a> {
     pub(crate) fn new(grant: &Grant<'a>, issuers: &Issuers) -> Self {
         let Grant { tenant, client, principal, api, roles, now, expires, .. } = *grant;
         let opaque = Opaque::new(grant);
+        let sub = match grant.fmi_path {
+            Some(path) => format!("{}{path}", fmi_prefix(tenant.id, client.app_id)),
+            None => principal.id.to_string(),
+        };
         let credential = match grant.credential {
             CredentialKind::Secret => "1",
             CredentialKind::Certificate | CredentialKind::Federated | CredentialKind::ManagedIdentity => "2",
@@ -65,7 +71,7 @@ impl<'a> Claims<'a> {
                     oid: principal.id,
                     rh: opaque.rh,
                     roles,
-                    sub: principal.id,
+                    sub,
                     tenant_region_scope: first("EU"),
                     tid: tenant.id,
                     uti: opaque.uti,
@@ -73,6 +79,8 @@ impl<'a> Claims<'a> {
                     wids: api.first_party.then_some([APP_ONLY_MARKER]),
                     xms_ftd: opaque.xms_ftd,
                     xms_idrel: first("7 28"),
+                    xms_mirid: client.managed_identity.as_ref().map(|identity| identity.resource_id.as_str()),
+                    xms_par_app_azp: client.agent_blueprint,
                     xms_tcdt: api.first_party.then_some(tenant.created),
                     xms_tdbr: first("EU"),
                 }))
@@ -91,11 +99,12 @@ impl<'a> Claims<'a> {
                 oid: principal.id,
                 rh: opaque.rh,
                 roles,
-                sub: principal.id,
+                sub,
                 tid: tenant.id,
                 uti: opaque.uti,
                 ver: "2.0",
                 xms_ftd: opaque.xms_ftd,
+                xms_par_app_azp: client.agent_blueprint,
             })),
         }
     }
@@ -122,7 +131,7 @@ pub(crate) struct V1<'a> {
     rh: String,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     roles: &'a [&'a str],
-    sub: Uuid,
+    sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_region_scope: Option<&'static str>,
     tid: Uuid,
@@ -133,6 +142,10 @@ pub(crate) struct V1<'a> {
     xms_ftd: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     xms_idrel: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xms_mirid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xms_par_app_azp: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     xms_tcdt: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,11 +170,19 @@ pub(crate) struct V2<'a> {
     rh: String,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     roles: &'a [&'a str],
-    sub: Uuid,
+    sub: String,
     tid: Uuid,
     uti: String,
     ver: &'static str,
     xms_ftd: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xms_par_app_azp: Option<Uuid>,
+}
+
+/// `sub` of a token for a part of an application, up to the part's name.
+pub(super) fn fmi_prefix(tenant: Uuid, application: Uuid) -> String {
+    let id = |id: Uuid| base64url::encode(id.as_bytes());
+    format!("/eid1/c/pub/t/{}/a/{}/", id(tenant), id(application))
 }
 
 /// Claims that only Entra itself can read. APIs must not try; they are here so that tokens have their real size.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::assertion::{in_time, text};
+use super::claims::fmi_prefix;
 use crate::aadsts::{Code, Refusal};
-use crate::directory::{Application, FederatedCredential, Snapshot, Tenant, TokenVersion, guid};
+use crate::directory::{Application, FederatedCredential, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion, guid};
 use crate::federation::Published;
 use crate::hosts::is_login_host;
 use crate::issuer::Issuers;
@@ -47,6 +48,11 @@ impl Federated<'_> {
         let claims = jwt.claims();
         let presented =
             Presented { issuer: text(claims, "iss")?, subject: text(claims, "sub")?, audiences: audiences(claims)? };
+        let own = own_tenant(self.directory, self.issuers, presented.issuer);
+        if let (Some(tenant), Some(blueprint)) = (own, self.application.agent_blueprint) {
+            self.agent(jwt, &fmi_prefix(tenant.id, blueprint), &presented)?;
+            return in_time(claims, self.now);
+        }
         let credential = self.credential(&presented)?;
         if jwt.header().alg != Algorithm::Rs256.as_str() {
             return Err(Refusal::new(Code::AssertionAlgorithm, &[&jwt.header().alg, "RS256 is"]).evidence(
@@ -55,7 +61,7 @@ impl Federated<'_> {
                 &jwt.header().alg,
             ));
         }
-        match own_tenant(self.directory, self.issuers, presented.issuer) {
+        match own {
             Some(tenant) => self.issued_here(jwt, tenant, credential)?,
             None if is_entra(presented.issuer) => {
                 return Err(Refusal::new(Code::FederationEntraIssuer, &[presented.issuer]).evidence(
@@ -151,11 +157,33 @@ impl Federated<'_> {
         let object = jwt.claims().get("oid").and_then(Value::as_str).and_then(guid);
         let issued_to = tenant.service_principals().find(|principal| Some(principal.id) == object);
         let issued_to = issued_to.and_then(|principal| self.directory.application(principal.app_id));
-        if issued_to.is_some_and(|application| application.managed_identity.is_some()) {
+        // A token for a part of an application (`fmi_path`) names that part, and is registered by that name.
+        let of_a_part = credential.subject.starts_with(FMI);
+        if of_a_part || issued_to.is_some_and(|application| application.managed_identity.is_some()) {
             return Ok(());
         }
         let name = issued_to.map_or("unknown", |application| &application.display_name);
         Err(Refusal::new(Code::FederationAppToken, &[name]).evidence("issued to", "a managed identity", name))
+    }
+
+    /// An agent identity has no credential registered: its blueprint's token for it, by its id as `fmi_path`, is one.
+    fn agent(&self, jwt: &Unverified<'_>, prefix: &str, presented: &Presented<'_>) -> Result<(), Refusal> {
+        let path = presented.subject.strip_prefix(prefix);
+        if path.and_then(guid) != Some(self.application.app_id) {
+            let expected = format!("{prefix}{}", self.application.app_id);
+            return Err(self.mismatch(
+                Code::FederationSubject,
+                presented.subject,
+                "subject",
+                std::iter::once(&*expected),
+            ));
+        }
+        if !presented.audiences.contains(&&*TOKEN_EXCHANGE.to_string()) {
+            let shown = presented.audiences.join(", ");
+            return Err(self.mismatch(Code::FederationAudience, &shown, "audience", std::iter::once(EXCHANGE)));
+        }
+        let key = jwt.header().kid.as_deref().and_then(|kid| self.own_keys.find(kid));
+        self.signature(jwt, key.as_ref(), "this Entra ID's published keys")
     }
 
     fn issued_elsewhere(&self, jwt: &Unverified<'_>, issuer: &str) -> Result<(), Refusal> {
@@ -222,6 +250,8 @@ fn same_repository(one: &str, other: &str) -> bool {
     one != other && plain(one).is_some() && plain(one) == plain(other)
 }
 
+/// How subjects of tokens for parts of applications begin.
+const FMI: &str = "/eid1/";
 /// What federated tokens of Entra's own must be for; other clouds add their names.
 const EXCHANGE: &str = "api://AzureADTokenExchange";
 

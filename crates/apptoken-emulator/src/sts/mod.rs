@@ -4,6 +4,8 @@ mod assertion;
 mod claims;
 mod federated;
 mod form;
+mod issue;
+mod managed_identity;
 mod pop;
 mod scope;
 mod secret;
@@ -14,9 +16,10 @@ use apptoken_jose::Certificate;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub(crate) use claims::BACKDATED;
 pub(crate) use federated::foreign_issuer;
 pub(crate) use form::{Basic, Form};
+pub(crate) use issue::Granted;
+pub(crate) use managed_identity::{IdentityRequest, for_managed_identity};
 use pop::Binding;
 
 use crate::aadsts::{Code, Ids, Refusal};
@@ -42,18 +45,6 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) ids: Ids,
 }
 
-/// A token and what goes with it.
-pub(crate) struct Granted {
-    pub(crate) token: String,
-    pub(crate) token_type: &'static str,
-    pub(crate) expires_in: i64,
-    pub(crate) expires_on: i64,
-    pub(crate) not_before: i64,
-    pub(crate) refresh_in: Option<i64>,
-    /// As asked for.
-    pub(crate) resource: String,
-}
-
 /// Judges a token request in Entra's order of checks, writing into `log` what becomes known on the way.
 pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn) -> Result<Granted, Refusal> {
     let directory = state.directory.load();
@@ -67,51 +58,9 @@ pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn
     let (application, principal) = client(request, &directory, tenant, log)?;
     let (credential, binding) = authenticate(state, request, &directory, tenant, application, now, log)?;
 
-    let resource = resource_name(request)?;
-    log.resource = Some(resource.chars().take(512).collect());
-    let (api, api_principal) =
-        directory.resource(tenant, resource).ok_or_else(|| unknown_resource(resource, tenant))?;
-    if !api_principal.account_enabled {
-        return Err(Refusal::new(Code::ResourceDisabled, &[resource]));
-    }
-    let roles = Snapshot::roles(principal, api);
-    if api_principal.app_role_assignment_required && roles.is_empty() {
-        return Err(unassigned(application, api));
-    }
-    log.roles = roles.iter().map(|&role| role.to_owned()).collect();
-    if api.token_version == TokenVersion::V1 && !api.accepts_audience(resource) && api.slash_strict {
-        let wanted = api.identifier_uris.first().map_or("", String::as_str);
-        log.message = Some(format!("the token's aud is {resource}, and {} takes only {wanted}", api.display_name));
-        log.evidence.push(crate::sign_in::Evidence::new("audience", wanted, resource));
-    }
-
-    let lifetime = Lifetime::new(state);
-    let token_type = binding.token_type();
-    let grant = claims::Grant {
-        tenant,
-        client: application,
-        principal,
-        api,
-        resource,
-        roles: &roles,
-        credential,
-        confirmation: binding.confirmation(),
-        now,
-        expires: now.saturating_add(lifetime.seconds),
-        trace_id: request.ids.trace,
-    };
-    let claims = claims::Claims::new(&grant, &state.issuers);
-    let key = state.keys.current().ok_or_else(|| Refusal::new(Code::Internal, &[]))?;
-    let token = key.sign(api.token_version, &claims).map_err(|_| Refusal::new(Code::Internal, &[]))?;
-    Ok(Granted {
-        token,
-        token_type,
-        expires_in: lifetime.expires_in,
-        expires_on: grant.expires,
-        not_before: now - BACKDATED,
-        refresh_in: lifetime.refresh_in,
-        resource: resource.to_owned(),
-    })
+    let client =
+        issue::Client { tenant, application, principal, credential, binding, fmi_path: request.form.get("fmi_path") };
+    issue::issue(state, &directory, client, resource_name(request)?, request.ids, log)
 }
 
 /// What the tenant segment of a path names.
@@ -316,25 +265,6 @@ fn resource_name<'a>(request: &TokenRequest<'a>) -> Result<&'a str, Refusal> {
     }
 }
 
-fn unknown_resource(resource: &str, tenant: &Tenant) -> Refusal {
-    let mut known: Vec<_> = tenant.resources.keys().map(String::as_str).collect();
-    known.sort_unstable_by_key(|uri| (uri.starts_with("https://"), *uri));
-    Refusal::new(Code::ResourceUnknown, &[resource, &tenant.display_name, &tenant.id.to_string()]).evidence(
-        "resource",
-        known.join(", "),
-        resource,
-    )
-}
-
-fn unassigned(client: &Application, api: &Application) -> Refusal {
-    let id = |application: &Application| application.app_id.to_string();
-    Refusal::new(Code::AssignmentRequired, &[&id(client), &client.display_name, &id(api), &api.display_name]).evidence(
-        "roles",
-        api.app_roles.iter().map(|role| role.value.as_str()).collect::<Vec<_>>().join(", "),
-        "none",
-    )
-}
-
 impl Application {
     fn may_be_used_in(&self, tenant: Uuid) -> bool {
         self.home_tenant == Some(tenant)
@@ -342,27 +272,6 @@ impl Application {
     }
 }
 
-/// How long a token lives, and what the answer says about it.
-struct Lifetime {
-    /// From now to `exp`.
-    seconds: i64,
-    expires_in: i64,
-    refresh_in: Option<i64>,
-}
-
-impl Lifetime {
-    /// Entra's hour says `expires_in` 3599; a lifetime that was set is kept to the second.
-    fn new(state: &State) -> Self {
-        let (seconds, expires_in) = match state.faults.lifetime_seconds() {
-            Some(set) => (set, set),
-            None => (HOUR, HOUR - 1),
-        };
-        let half_life = (expires_in >= 2 * HOUR).then_some(expires_in / 2);
-        Self { seconds, expires_in, refresh_in: state.faults.refresh_in_seconds().or(half_life) }
-    }
-}
-
-const HOUR: i64 = 3600;
 /// An assertion that goes with a certificate on TLS.
 const JWT_POP: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-pop";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -36,6 +36,7 @@ fn state() -> &'static State {
             asks_for_certificates: false,
             federation: crate::federation::Federation::new(Vec::new(), std::time::Duration::ZERO, 0),
             workloads: crate::workload::Workloads::new("https://localhost:1", Default::default(), clock.clone()).into(),
+            machine: crate::managed_identity::Machine::new(None, String::new()).unwrap(),
             faults: Default::default(),
             sign_ins: crate::sign_in::SignInLog::new(1),
             token_requests: Default::default(),

@@ -43,9 +43,14 @@ pub(super) fn user(user: &User) -> Value {
 
 /// Those registered in this tenant, by name.
 pub(super) fn applications(directory: &Snapshot, tenant: &Tenant) -> Vec<Value> {
-    let mut here: Vec<_> = directory.applications().filter(|app| app.home_tenant == Some(tenant.id)).collect();
+    let mut here: Vec<_> = directory.applications().filter(|app| registered(app, tenant)).collect();
     here.sort_by_key(|app| (&app.display_name, app.app_id));
     here.into_iter().map(application).collect()
+}
+
+/// A managed identity has a service principal and no registration.
+fn registered(app: &Application, tenant: &Tenant) -> bool {
+    app.home_tenant == Some(tenant.id) && app.managed_identity.is_none()
 }
 
 fn application(app: &Application) -> Value {
