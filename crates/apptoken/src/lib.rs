@@ -54,6 +54,7 @@ mod error;
 pub mod http;
 mod issuer;
 mod managed_identity;
+mod pop;
 mod request;
 mod scope;
 pub mod telemetry;
@@ -63,9 +64,9 @@ mod token_endpoint;
 pub use apptoken_jose::Algorithm as SigningAlgorithm;
 pub use authority::AssertionForm;
 pub use client::{
-    Acquire, AcquireToken, AcquireTokenForClient, AnyClient, ConfidentialClient, ConfidentialClientBuilder,
-    EnvironmentClient, EnvironmentClientBuilder, EnvironmentCredential, ManagedIdentityClient,
-    ManagedIdentityClientBuilder, Selection, TokenSource,
+    Acquire, AcquireSignedHttpRequest, AcquireToken, AcquireTokenForClient, AnyClient, ConfidentialClient,
+    ConfidentialClientBuilder, EnvironmentClient, EnvironmentClientBuilder, EnvironmentCredential,
+    ManagedIdentityClient, ManagedIdentityClientBuilder, Selection, TokenSource,
 };
 pub use credential::{
     AssertionRequest, AssertionSource, Certificate, CertificateFile, CertificateProvider, CertificateSource,
@@ -74,6 +75,7 @@ pub use credential::{
 pub use environment::Environment;
 pub use error::{Denied, Error, ErrorKind};
 pub use managed_identity::{ManagedIdentitySource, UserAssignedId};
+pub use pop::{PopKey, PopRequest, SignedHttpRequest};
 pub use scope::IntoScopes;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use token::{AccessToken, AcquiredFrom, CacheLevel, Metadata, RefreshReason};

@@ -3,9 +3,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::http::HeaderValue;
+use bytes::Bytes;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
+use crate::Error;
 use crate::clock::Moment;
+use crate::error::ErrorKind;
 
 /// An app-only access token with what is known about it. Cloning it counts a reference.
 ///
@@ -18,8 +22,10 @@ pub struct AccessToken {
 
 /// What a slot holds: the token as it arrived.
 pub(crate) struct TokenData {
-    /// `Bearer <token>`, sensitive, made once: using the token copies no secret. Starts with [`SCHEME`].
+    /// `Bearer <token>`, sensitive, made once by [`header`]: using the token copies no secret.
     pub(crate) header: HeaderValue,
+    /// What the header starts with.
+    pub(crate) scheme: Scheme,
     pub(crate) scopes: Box<str>,
     pub(crate) tenant: Box<str>,
     pub(crate) token_endpoint: Box<str>,
@@ -151,7 +157,7 @@ pub struct Metadata {
 impl TokenData {
     pub(crate) fn secret(&self) -> &str {
         // checked to be visible ASCII when the header was made
-        self.header.to_str().ok().and_then(|header| header.get(SCHEME.len()..)).unwrap_or_default()
+        self.header.to_str().ok().and_then(|header| header.get(self.scheme.prefix().len()..)).unwrap_or_default()
     }
 }
 
@@ -162,16 +168,17 @@ impl AccessToken {
         self.data.secret()
     }
 
-    /// The value of an `Authorization` header (RFC 6750 §2.1), marked sensitive; no secret is copied.
+    /// The value of an `Authorization` header (RFC 6750 §2.1), marked sensitive; no secret is copied. Of a token that is
+    /// bound to a key it alone is no proof: see [`Self::token_type`].
     #[must_use]
     pub fn authorization_header(&self) -> HeaderValue {
         self.data.header.clone()
     }
 
-    /// `Bearer`.
+    /// `Bearer`; `pop` for a token that is bound to a key that signs requests.
     #[must_use]
     pub fn token_type(&self) -> &str {
-        SCHEME.trim_end()
+        self.data.scheme.token_type()
     }
 
     /// The scopes asked for, joined by a space; a managed identity's token names the resource.
@@ -237,5 +244,51 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// What the header starts with.
-pub(crate) const SCHEME: &str = "Bearer ";
+/// How a token is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// Whoever has it may use it (RFC 6750).
+    #[default]
+    Bearer,
+    /// Whoever signs requests with the key that it is bound to.
+    Pop,
+}
+
+impl Scheme {
+    /// In token requests and answers.
+    pub(crate) fn token_type(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Pop => "pop",
+        }
+    }
+
+    /// What the header starts with.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer ",
+            Self::Pop => "PoP ",
+        }
+    }
+}
+
+/// The `Authorization` header with a credential given in pieces.
+pub(crate) fn header(scheme: Scheme, credential: &[&str]) -> Result<HeaderValue, Error> {
+    let length = scheme.prefix().len() + credential.iter().map(|piece| piece.len()).sum::<usize>();
+    // one copy, in the header, wiped when the last token that shares it is dropped
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    text.push_str(scheme.prefix());
+    text.extend(credential.iter().copied());
+    let bytes = Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
+    let mut header = HeaderValue::from_maybe_shared(bytes)
+        .ok()
+        .filter(|value| value.len() > scheme.prefix().len() && value.to_str().is_ok())
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Protocol, "the access token is empty or holds characters that no token has")
+                .with_advice(
+                    "check the authority's address, and whether a proxy or sign-in page on the way answers for it",
+                )
+        })?;
+    header.set_sensitive(true);
+    Ok(header)
+}

@@ -17,6 +17,7 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
     let refresh_at = refresh_in.map_or(life - margin, |after| after - random_below(JITTER.min(after / 10)));
     TokenData {
         header: grant.header,
+        scheme: grant.scheme,
         scopes: asked.scope.into(),
         tenant: asked.tenant.as_str().into(),
         token_endpoint,

@@ -203,7 +203,7 @@ pub(super) mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::token::Timetable;
+    use crate::token::{Scheme, Timetable};
 
     pub(in crate::cache) fn at(seconds: u64) -> Moment {
         Moment::from_millis(seconds * 1000)
@@ -212,6 +212,7 @@ pub(super) mod tests {
     pub(in crate::cache) fn token(refresh_at: u64, margin_at: u64, expires_at: u64) -> Arc<TokenData> {
         Arc::new(TokenData {
             header: HeaderValue::from_static("Bearer t"),
+            scheme: Scheme::Bearer,
             scopes: "".into(),
             tenant: "".into(),
             token_endpoint: "".into(),

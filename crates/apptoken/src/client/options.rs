@@ -25,6 +25,7 @@ use super::AcquireTokenForClient;
 /// | [`attributes`](Self::attributes) | body `attributes` | yes | served |
 /// | [`attribute_tokens`](Self::attribute_tokens) | body `attribute_tokens` | yes, sorted | served |
 /// | [`cache_partition_key`](Self::cache_partition_key) | | yes | served |
+/// | [`bound_to`](Self::bound_to), [`signed_http_request`](Self::signed_http_request) | body `token_type=pop`, `req_cnf` | the key's id | served |
 /// | [`timeout`](Self::timeout) | | no | served |
 ///
 /// Of the client's own settings, [`client_capabilities`](crate::ConfidentialClientBuilder::client_capabilities) are

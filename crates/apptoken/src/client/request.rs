@@ -16,7 +16,7 @@ use crate::{AccessToken, Error};
 /// One call for a token, with what is unusual about it; `.await` runs it.
 #[must_use = "awaiting it runs it"]
 pub struct AcquireTokenForClient<'a> {
-    client: &'a Arc<Inner>,
+    pub(super) client: &'a Arc<Inner>,
     scope: Cow<'a, str>,
     tenant: Option<&'a str>,
     correlation_id: Option<Uuid>,

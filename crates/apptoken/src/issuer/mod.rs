@@ -11,6 +11,7 @@ use crate::authority::{Authority, Tenant};
 use crate::credential::Rotating;
 use crate::http::{DynTransport, RetryPolicy};
 use crate::managed_identity::ManagedIdentity;
+use crate::pop::PopKeys;
 use crate::request::{Capabilities, Extra};
 
 /// Who is asked when there is no token.
@@ -34,6 +35,8 @@ pub(crate) struct App {
     /// Besides the client's own. None: any.
     pub(crate) allowed_tenants: Option<Vec<String>>,
     pub(crate) telemetry_headers: bool,
+    /// What requests to APIs are signed with, when a call asks for that.
+    pub(crate) pop_keys: PopKeys,
 }
 
 impl Issuer {

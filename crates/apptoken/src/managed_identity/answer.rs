@@ -12,7 +12,8 @@ use super::{Identity, ManagedIdentity, Source, date};
 use crate::Error;
 use crate::error::{Denied, ErrorKind};
 use crate::http::{Response, TransportError, TransportErrorKind, retry_after};
-use crate::token_endpoint::{Grant, bearer, json, shortened};
+use crate::token::{Scheme, header};
+use crate::token_endpoint::{Grant, json, shortened};
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -61,7 +62,8 @@ fn grant(response: &Response, identity: &ManagedIdentity, now: SystemTime) -> Re
     let expires_in = Duration::from_secs_f64(expires_in.min(TEN_YEARS).trunc());
     let refresh_in = body.refresh_in.as_ref().and_then(seconds).filter(|refresh| (1.0..TEN_YEARS).contains(refresh));
     let refresh_in = refresh_in.map(Duration::from_secs_f64).filter(|refresh| *refresh < expires_in);
-    Ok(Grant { header: bearer(&body.access_token)?, expires_in, refresh_in })
+    let scheme = Scheme::Bearer;
+    Ok(Grant { header: header(scheme, &[&body.access_token])?, scheme, expires_in, refresh_in })
 }
 
 /// Seconds from `now`: a small number is that already, a large one is a point in time, a text may be a date.

@@ -1,11 +1,13 @@
 use std::time::Duration;
 
+use apptoken_jose::base64url;
 use aws_lc_rs::digest;
 
 use super::claims::{self, AssertionClaims};
 use super::extra::Extra;
 use super::key::ExtraKey;
 use crate::Error;
+use crate::token::Scheme;
 
 /// What is unusual about a request. A plain one has none, and a plain hit never looks here.
 ///
@@ -30,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) send_x5c: Option<bool>,
     /// For this caller's wait. None: as the client's builder says.
     pub(crate) timeout: Option<Duration>,
+    /// How the token is to be used.
+    pub(crate) scheme: Scheme,
     /// What tells the token from a plain one.
     pub(crate) key: ExtraKey,
     wrong: Option<Error>,
@@ -107,6 +111,15 @@ impl Options {
         if self.parsed(done).is_some() {
             self.key.set(name, value);
         }
+    }
+
+    /// A token for who signs with this key (RFC 7800).
+    pub(crate) fn bound_to_key(&mut self, id: &str) {
+        let confirmation = format!(r#"{{"kid":"{id}"}}"#);
+        self.scheme = Scheme::Pop;
+        self.extra.standard_body("token_type", self.scheme.token_type());
+        self.extra.standard_body("req_cnf", &base64url::encode(confirmation.as_bytes()));
+        self.key.set("req_cnf", id);
     }
 
     pub(crate) fn header(&mut self, name: &str, value: &str) {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use secrecy::zeroize::Zeroizing;
 use url::form_urlencoded;
 
-pub(crate) use response::{Grant, bearer, json, shortened};
+pub(crate) use response::{Grant, json, shortened};
 
 use crate::Error;
 use crate::credential::Proof;
@@ -57,7 +57,9 @@ impl TokenRequest<'_> {
     /// What the answer grants, or why it does not.
     pub(crate) fn read(&self, answer: Result<Response, TransportError>) -> Result<Grant, Error> {
         let grant = match answer {
-            Ok(response) if response.status() == StatusCode::OK => response::grant(&response),
+            Ok(response) if response.status() == StatusCode::OK => {
+                response::grant(&response, self.asked.options.scheme)
+            }
             Ok(response) => Err(response::refusal(&response, self)),
             Err(error) => Err(self.unreachable(error)),
         };

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -14,12 +13,13 @@ use super::TokenRequest;
 use crate::Error;
 use crate::error::{Denied, ErrorKind};
 use crate::http::{Response, retry_after};
-use crate::token::SCHEME;
+use crate::token::{Scheme, header};
 
 /// A token as the authority granted it (RFC 6749 §5.1).
 pub(crate) struct Grant {
     /// `Bearer <token>`, sensitive.
     pub(crate) header: HeaderValue,
+    pub(crate) scheme: Scheme,
     pub(crate) expires_in: Duration,
     pub(crate) refresh_in: Option<Duration>,
 }
@@ -49,38 +49,26 @@ struct RefusalBody {
     timestamp: Option<String>,
 }
 
-pub(super) fn grant(response: &Response) -> Result<Grant, Error> {
+/// `wanted` is what was asked for: a token of another type would be used wrongly.
+pub(super) fn grant(response: &Response, wanted: Scheme) -> Result<Grant, Error> {
     let body: GrantBody<'_> = serde_json::from_slice(json(response)).map_err(|error| not_a_grant(response, &error))?;
-    if !body.token_type.eq_ignore_ascii_case(SCHEME.trim_end()) {
+    if !body.token_type.eq_ignore_ascii_case(wanted.token_type()) {
         return Err(Error::new(
             ErrorKind::Protocol,
             format!(
-                "the authority issued a token of type {:?} where Bearer was asked for",
-                shortened(&body.token_type)
+                "the authority issued a token of type {:?} where {} was asked for",
+                shortened(&body.token_type),
+                wanted.token_type()
             ),
         )
-        .with_advice(OTHER_SERVER));
+        .with_advice(if wanted == Scheme::Bearer { OTHER_SERVER } else { NO_PROOFS }));
     }
     Ok(Grant {
-        header: bearer(&body.access_token)?,
+        header: header(wanted, &[&body.access_token])?,
+        scheme: wanted,
         expires_in: body.expires_in.0,
         refresh_in: body.refresh_in.map(|seconds| seconds.0).filter(|refresh| *refresh < body.expires_in.0),
     })
-}
-
-/// The header that carries `access_token`.
-pub(crate) fn bearer(access_token: &str) -> Result<HeaderValue, Error> {
-    // one copy, in the header, wiped when the last token that shares it is dropped
-    let bytes = Bytes::from_owner(Zeroizing::new([SCHEME, access_token].concat().into_bytes()));
-    let mut header = HeaderValue::from_maybe_shared(bytes)
-        .ok()
-        .filter(|value| !access_token.is_empty() && value.to_str().is_ok())
-        .ok_or_else(|| {
-            Error::new(ErrorKind::Protocol, "the access token is empty or holds characters that no token has")
-                .with_advice(OTHER_SERVER)
-        })?;
-    header.set_sensitive(true);
-    Ok(header)
 }
 
 /// The error for an answer that is not 200. An endpoint that repeats the credential in its answer does not get it into
@@ -210,5 +198,6 @@ fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Erro
 
 const OTHER_SERVER: &str =
     "check the authority's address, and whether a proxy or sign-in page on the way answers for it";
+const NO_PROOFS: &str = "this authority does not bind tokens to keys: ask for a bearer token";
 const LONGEST_TEXT: usize = 1000;
 const TEN_YEARS: f64 = 315_360_000.0;

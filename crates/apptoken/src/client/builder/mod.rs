@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::http::Observed;
 use crate::issuer::{App, Issuer};
+use crate::pop::{PopKey, PopKeys};
 use crate::request::{Capabilities, Extra};
 use crate::scope::ScopeRule;
 
@@ -35,6 +36,7 @@ pub struct ConfidentialClientBuilder {
     capabilities: Capabilities,
     extra: Extra,
     allowed_tenants: Option<Vec<String>>,
+    pub(super) pop_key: Option<PopKey>,
     wrong: Option<Error>,
     network: Network,
     timeout: Duration,
@@ -56,6 +58,7 @@ impl ConfidentialClientBuilder {
             extra: Extra::default(),
             allowed_tenants: None,
             wrong: None,
+            pop_key: None,
             network: Network::default(),
             timeout: acquire::TIMEOUT,
             clock: Arc::new(SystemClock),
@@ -166,6 +169,7 @@ impl ConfidentialClientBuilder {
             extra: self.extra,
             telemetry_headers,
             allowed_tenants: self.allowed_tenants,
+            pop_keys: PopKeys::new(self.pop_key),
         });
         let inner = Inner {
             issuer: Issuer::Authority(app.clone()),
