@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, UNIX_EPOCH};
 
 use apptoken::clock::Clock;
-use apptoken::{AccessToken, AcquiredFrom, ErrorKind, PopKey, PopRequest};
+use apptoken::{AccessToken, AcquiredFrom, ErrorKind, PopKey, PopRequest, Signer, SigningAlgorithm};
 use apptoken_jose::base64url;
 use common::{FABRIKAM, GRAPH, TODO, World, secret};
 use http::Method;
@@ -142,6 +142,43 @@ async fn a_bearer_token_in_place_of_a_bound_one_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Protocol);
     let said = error.to_string();
     assert!(said.starts_with(r#"the authority issued a token of type "Bearer" where pop was asked for"#), "{said}");
+}
+
+/// A key that stays where it is, and signs wrongly when told.
+struct Vault {
+    key: apptoken_jose::SigningKey,
+    wrong: bool,
+}
+
+impl Signer for Vault {
+    async fn sign(
+        &self,
+        algorithm: SigningAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        let message = if self.wrong { b"something else" } else { message };
+        Ok(self.key.sign(algorithm, message)?)
+    }
+}
+
+#[tokio::test]
+async fn a_key_may_stay_where_it_is() {
+    let world = World::start().await;
+    for wrong in [false, true] {
+        let key = apptoken_jose::SigningKey::from_pem(keys::PKCS8, None).unwrap();
+        let jwk = key.public_key().canonical_jwk();
+        let key = PopKey::from_signer(&jwk, Vault { key, wrong }).unwrap();
+        assert_eq!(key.id(), kid());
+        let client = world.bare().client_secret(secret()).pop_key(key).build().unwrap();
+        let signed = client.acquire_token_for_client(TODO).signed_http_request(todo()).await;
+        match signed {
+            Ok(signed) => drop(verified(&header_text(&signed.authorization_header())["PoP ".len()..])),
+            Err(error) => assert!(wrong && error.to_string().contains("does not fit"), "{error}"),
+        }
+    }
+    assert!(
+        PopKey::from_signer("{}", Vault { key: apptoken_jose::SigningKey::generate().unwrap(), wrong: false }).is_err()
+    );
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub use given::Credential;
 pub(crate) use given::Workshop;
 pub(crate) use pipeline_oidc::PipelineOidc;
 pub(crate) use rotation::Rotating;
+pub(crate) use signer::DynSigner;
 pub use signer::Signer;
 pub(crate) use token_file::TokenFile;
 

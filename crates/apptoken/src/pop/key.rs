@@ -3,20 +3,28 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use apptoken_jose::jwk::Jwk;
 use apptoken_jose::{Algorithm, KeyError, PublicKey, SigningKey, base64url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Error;
 use crate::clock::Moment;
+use crate::credential::{DynSigner, Signer};
 
 /// A key that requests are signed with: RSA, 2,048 bits or more. Cloning it counts a reference.
 #[derive(Clone)]
 pub struct PopKey(Arc<Inner>);
 
 struct Inner {
-    signs: SigningKey,
+    signs: Signs,
+    public: PublicKey,
     id: String,
     jwk: BTreeMap<&'static str, String>,
+}
+
+enum Signs {
+    Here(SigningKey),
+    Elsewhere(Box<dyn DynSigner>),
 }
 
 impl PopKey {
@@ -25,7 +33,7 @@ impl PopKey {
     /// # Errors
     /// The machine cannot make one.
     pub fn generate() -> Result<Self, Error> {
-        SigningKey::generate().map(Self::new).map_err(|error| unusable(&error))
+        SigningKey::generate().map(Self::here).map_err(|error| unusable(&error))
     }
 
     /// A key in PEM: PKCS#8, PKCS#8 under a `passphrase`, or PKCS#1.
@@ -34,7 +42,17 @@ impl PopKey {
     /// No key in the text, one that is not RSA, a wrong passphrase.
     pub fn from_pem(pem: &[u8], passphrase: Option<&SecretString>) -> Result<Self, Error> {
         let passphrase = passphrase.map(|text| text.expose_secret().as_bytes());
-        SigningKey::from_pem(pem, passphrase).map(Self::new).map_err(|error| unusable(&error))
+        SigningKey::from_pem(pem, passphrase).map(Self::here).map_err(|error| unusable(&error))
+    }
+
+    /// A key that does not leave its place, by its public half (a JWK). The signer is asked, with PS256, for each request.
+    ///
+    /// # Errors
+    /// What is no JWK of an RSA key.
+    pub fn from_signer(public_jwk: &str, signer: impl Signer) -> Result<Self, Error> {
+        let jwk: Jwk = serde_json::from_str(public_jwk).map_err(|_| unusable(&KeyError::Malformed("JWK")))?;
+        let public = jwk.public_key().map_err(|error| unusable(&error))?;
+        Ok(Self::new(Signs::Elsewhere(Box::new(signer)), public))
     }
 
     /// Its name: the thumbprint of its public JWK (RFC 7638).
@@ -43,9 +61,15 @@ impl PopKey {
         &self.0.id
     }
 
-    fn new(signs: SigningKey) -> Self {
-        let (id, jwk) = (signs.public_key().jwk_thumbprint(), public(signs.public_key()));
-        Self(Arc::new(Inner { signs, id, jwk }))
+    fn here(key: SigningKey) -> Self {
+        let public = key.public_key().clone();
+        Self::new(Signs::Here(key), public)
+    }
+
+    fn new(signs: Signs, public: PublicKey) -> Self {
+        let (e, n) = (base64url::encode(public.e()), base64url::encode(public.n()));
+        let jwk = BTreeMap::from([("e", e), ("kty", "RSA".to_owned()), ("n", n)]);
+        Self(Arc::new(Inner { signs, id: public.jwk_thumbprint(), jwk, public }))
     }
 
     /// The public half, required members only.
@@ -58,7 +82,21 @@ impl PopKey {
     }
 
     pub(super) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        self.0.signs.sign(self.algorithm(), message).map_err(|error| unusable(&error))
+        let signer = match &self.0.signs {
+            Signs::Here(key) => return key.sign(self.algorithm(), message).map_err(|error| unusable(&error)),
+            Signs::Elsewhere(signer) => signer,
+        };
+        let signature =
+            signer.sign(self.algorithm(), message).await.map_err(|cause| match cause.downcast::<Error>() {
+                Ok(error) => *error,
+                Err(cause) => Error::credential("the signer of requests failed").with_source(cause),
+            })?;
+        // the API would say no more than that it is wrong
+        if self.0.public.verify(self.algorithm(), message, &signature).is_err() {
+            let what = "the signer's signature does not fit the public key of the requests' key";
+            return Err(Error::credential(what).with_advice("check that it signs with PS256 and with that key"));
+        }
+        Ok(signature)
     }
 }
 
@@ -111,11 +149,6 @@ impl PopKeys {
             Err(_) => make(),
         }
     }
-}
-
-fn public(key: &PublicKey) -> BTreeMap<&'static str, String> {
-    let (e, n) = (base64url::encode(key.e()), base64url::encode(key.n()));
-    BTreeMap::from([("e", e), ("kty", "RSA".to_owned()), ("n", n)])
 }
 
 fn unusable(error: &KeyError) -> Error {
