@@ -3,6 +3,8 @@
 mod challenge;
 mod observed;
 mod pin;
+#[cfg(feature = "reqwest")]
+mod proxy;
 mod retry;
 #[cfg(feature = "reqwest")]
 mod transport_reqwest;

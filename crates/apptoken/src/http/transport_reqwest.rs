@@ -7,6 +7,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::pin::{self, ThumbprintPin};
+use super::proxy::Proxy;
 use super::{Request, Response, Transport, TransportError, TransportErrorKind};
 use crate::Error;
 
@@ -29,7 +30,10 @@ pub struct ReqwestTransportBuilder {
     machine_roots: bool,
     pin: Option<ThumbprintPin>,
     proxies: bool,
+    proxy: Option<Proxy>,
+    no_proxy: Option<String>,
     connect_timeout: Duration,
+    read_timeout: Option<Duration>,
     timeout: Duration,
     max_response_bytes: usize,
 }
@@ -49,6 +53,9 @@ impl ReqwestTransport {
             machine_roots: true,
             pin: None,
             proxies: true,
+            proxy: None,
+            no_proxy: None,
+            read_timeout: None,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             max_response_bytes: 1024 * 1024,
@@ -61,7 +68,7 @@ impl ReqwestTransport {
             return Ok(client);
         }
         // two first requests may both make a client; one is kept
-        let client = self.settings.client(self.settings.proxies && !plain)?;
+        let client = self.settings.client(!plain)?;
         Ok(kept.get_or_init(|| client))
     }
 }
@@ -94,11 +101,44 @@ impl ReqwestTransportBuilder {
         self
     }
 
-    /// Whether the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`, …) are used. Default: yes, except for
-    /// plain HTTP, which no proxy may see.
+    /// Whether the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`, …), or the system's settings, are used
+    /// where [`proxy`](Self::proxy) is not set. Default: yes, except for plain HTTP, which no proxy may see.
     #[must_use]
     pub fn use_proxies(mut self, use_them: bool) -> Self {
         self.proxies = use_them;
+        self
+    }
+
+    /// Goes through the HTTP proxy at `url` in place of those that the environment names: `http://proxy.corp:8080`, or
+    /// `https://` for one that is spoken to over TLS. A name and a password stand before the host
+    /// (`http://daemon:p%40ss@proxy.corp:8080`) and are sent as `Proxy-Authorization: Basic`; they are never shown.
+    /// Plain HTTP goes past this proxy too.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), apptoken::Error> {
+    /// use apptoken::http::ReqwestTransport;
+    ///
+    /// let transport = ReqwestTransport::builder()
+    ///     .proxy("http://daemon:p%40ss@proxy.corp:8080")?
+    ///     .no_proxy("localhost,.corp,10.0.0.0/8")
+    ///     .build();
+    /// // ConfidentialClient::builder(client_id).transport(transport)
+    /// # let _ = transport; Ok(()) }
+    /// # example().unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// When `url` is not the address of such a proxy.
+    pub fn proxy(mut self, url: &str) -> Result<Self, Error> {
+        self.proxy = Some(Proxy::parse(url)?);
+        Ok(self)
+    }
+
+    /// Hosts that are reached without [`proxy`](Self::proxy), as in `NO_PROXY`: names (with those below them),
+    /// addresses and networks, separated by commas; `*` for all.
+    #[must_use]
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.no_proxy = Some(hosts.into());
         self
     }
 
@@ -106,6 +146,13 @@ impl ReqwestTransportBuilder {
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// For each wait for more of an answer. Default: none besides [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = Some(timeout);
         self
     }
 
@@ -129,13 +176,21 @@ impl ReqwestTransportBuilder {
         ReqwestTransport { settings: self, client: OnceLock::new(), direct: OnceLock::new() }
     }
 
-    fn client(&self, proxies: bool) -> Result<reqwest::Client, TransportError> {
+    fn client(&self, may_use_proxies: bool) -> Result<reqwest::Client, TransportError> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
             .timeout(self.timeout)
             .user_agent(concat!("apptoken/", env!("CARGO_PKG_VERSION")));
-        let builder = if proxies { builder } else { builder.no_proxy() };
+        let builder = match self.read_timeout {
+            Some(timeout) => builder.read_timeout(timeout),
+            None => builder,
+        };
+        let builder = match &self.proxy {
+            Some(proxy) if may_use_proxies => builder.proxy(proxy.except(self.no_proxy.as_deref())),
+            None if may_use_proxies && self.proxies => builder,
+            Some(_) | None => builder.no_proxy(),
+        };
         let roots = self.roots.iter().cloned();
         let builder = match self.pin {
             Some(pin) => builder.tls_backend_preconfigured(
@@ -196,6 +251,9 @@ impl fmt::Debug for ReqwestTransportBuilder {
             .field("machine_roots", &self.machine_roots)
             .field("pin", &self.pin)
             .field("proxies", &self.proxies)
+            .field("proxy", &self.proxy)
+            .field("no_proxy", &self.no_proxy)
+            .field("read_timeout", &self.read_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("max_response_bytes", &self.max_response_bytes)
