@@ -30,7 +30,7 @@ pub struct ReqwestTransportBuilder {
     machine_roots: bool,
     pin: Option<ThumbprintPin>,
     proxies: bool,
-    proxy: Option<Proxy>,
+    proxy: Option<Box<Proxy>>,
     no_proxy: Option<String>,
     connect_timeout: Duration,
     read_timeout: Option<Duration>,
@@ -130,7 +130,7 @@ impl ReqwestTransportBuilder {
     /// # Errors
     /// When `url` is not the address of such a proxy.
     pub fn proxy(mut self, url: &str) -> Result<Self, Error> {
-        self.proxy = Some(Proxy::parse(url)?);
+        self.proxy = Some(Box::new(Proxy::parse(url)?));
         Ok(self)
     }
 
