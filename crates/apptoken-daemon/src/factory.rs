@@ -9,12 +9,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use apptoken::{ConfidentialClient, ConfidentialClientBuilder};
+use apptoken::{ConfidentialClient, ConfidentialClientBuilder, ManagedIdentityClient};
 
-use crate::azure_ad::AzureAd;
+use crate::azure_ad::{AzureAd, Surroundings};
 use crate::configuration::Configuration;
-use crate::downstream::{DownstreamApi, HttpClient, section};
-use crate::error::{ConfigurationError, Error};
+use crate::downstream::section::Identity;
+use crate::downstream::{Caller, DownstreamApi, HttpClient, section};
+use crate::error::{ConfigurationError, Error, with_advice};
 use crate::token_acquirer::TokenAcquirer;
 
 /// The settings of a daemon, and what is made from them. Cloning it counts a reference; a process needs one.
@@ -31,10 +32,13 @@ struct Inner {
     configuration: Configuration,
     section: String,
     adjust: Adjust,
+    surroundings: Surroundings,
     allow_http: bool,
     http: Arc<HttpClient>,
     /// By lower-cased section.
     clients: Mutex<HashMap<String, ConfidentialClient>>,
+    /// By client id; none is the system-assigned one.
+    identities: Mutex<HashMap<Option<String>, ManagedIdentityClient>>,
 }
 
 impl TokenAcquirerFactory {
@@ -85,10 +89,12 @@ impl TokenAcquirerFactory {
         let inner = &*self.0;
         let section = inner.configuration.section(name)?;
         let settings = section::read(&section, inner.allow_http)?;
-        let client = self.client(settings.app.as_deref().unwrap_or(&inner.section))?;
-        let (key, origin) = &settings.scope_at;
-        settings.check_scope(&client).map_err(|problem| ConfigurationError::at(origin, key, problem))?;
-        Ok(DownstreamApi::new(section.name().to_owned(), settings.options, client, inner.http.clone()))
+        let caller = match &settings.identity {
+            Some(identity) => Caller::ManagedIdentity(self.identity(identity)?),
+            None => Caller::App(self.client(settings.app.as_deref().unwrap_or(&inner.section))?),
+        };
+        settings.check(&caller)?;
+        Ok(DownstreamApi::new(section.name().to_owned(), settings.options, caller, inner.http.clone()))
     }
 
     /// The names of the sections that describe an API: those with a `BaseUrl`.
@@ -110,8 +116,21 @@ impl TokenAcquirerFactory {
         }
         // the map is not held: files are read, and the user's `adjust` may use this factory; of two first calls, the
         // sooner's client is kept
-        let client = AzureAd::read(&self.0.configuration.section(section)?)?.client(&self.0.adjust)?;
+        let client =
+            AzureAd::read(&self.0.configuration.section(section)?)?.client(&self.0.surroundings, &self.0.adjust)?;
         Ok(self.clients().entry(key).or_insert(client).clone())
+    }
+
+    fn identity(&self, wanted: &Identity) -> Result<ManagedIdentityClient, Error> {
+        let mut identities = self.0.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = identities.get(&wanted.client_id) {
+            return Ok(client.clone());
+        }
+        let made = self.0.surroundings.managed_identity(wanted.client_id.as_deref()).map_err(|error| {
+            let problem = format!("cannot be used: {}", with_advice(&error));
+            ConfigurationError::at(&wanted.origin, &wanted.key, problem).caused_by(error)
+        })?;
+        Ok(identities.entry(wanted.client_id.clone()).or_insert(made).clone())
     }
 
     fn clients(&self) -> MutexGuard<'_, HashMap<String, ConfidentialClient>> {

@@ -123,6 +123,34 @@ async fn the_section_says_how() {
 }
 
 #[tokio::test]
+async fn the_section_says_what_the_token_request_holds() {
+    let options = r#""AcquireTokenOptions": {
+            "Tenant": "fabrikam.com", "FmiPath": "SomeFmiPath/fmi", "ForceRefresh": true,
+            "CorrelationId": "00000000-0000-0000-0000-000000000001",
+            "ExtraQueryParameters": { "slice": "1" }, "ExtraHeadersParameters": { "X-Hint": "2" }
+        }"#;
+    let api = Api::start(|_| json(200, "[]")).await;
+    let authority = Authority::default();
+    let called = calling(&api, options).factory(&authority).downstream_api("MyWebApi").unwrap();
+    assert_eq!(authority.count(), 0, "checking sends nothing");
+    called.get_for_app::<Vec<String>>().await.unwrap();
+    let asked = authority.asked().pop().unwrap();
+    assert!(asked.url.ends_with("/fabrikam.com/oauth2/v2.0/token?slice=1"), "{}", asked.url);
+    assert_eq!(asked.form["fmi_path"], "SomeFmiPath/fmi");
+    assert_eq!(asked.headers["x-hint"], "2");
+    assert_eq!(asked.headers["client-request-id"], "00000000-0000-0000-0000-000000000001");
+    called.get_for_app::<Vec<String>>().await.unwrap();
+    assert_eq!(authority.count(), 2, "forced");
+    // and the program has the last word
+    let change = called.call_for_app(|call| {
+        call.acquire_token(|token| token.fmi_path("another").extra_body_parameter("x-policy", "3"))
+    });
+    change.await.unwrap();
+    let asked = authority.asked().pop().unwrap();
+    assert_eq!((asked.form["fmi_path"].as_str(), asked.form["x-policy"].as_str()), ("another", "3"));
+}
+
+#[tokio::test]
 async fn a_call_can_differ() {
     let other = Api::start(|_| json(200, "{}")).await;
     let (downstream, api, authority) = world("", |_| json(200, "{}")).await;

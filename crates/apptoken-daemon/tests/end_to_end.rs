@@ -290,7 +290,7 @@ async fn wrong_settings_send_nothing() {
         ("AzureAd__ClientId", "[Enter here the client id]"),
         ("AzureAd__ClientCredentials__0__ClientSecret", " "),
         ("AzureAd__ClientCredentials__0__SourceType", "KeyVault"),
-        ("AzureAd__ClientCapabilities__0", "cp1"),
+        ("AzureAd__ExtraQueryParameters__scope", "x"),
         ("AzureAd__Instance", "http://login.example/"),
         ("MyWebApi__BaseUrl", "http://api.example/"),
         ("MyWebApi__RelativePath", "../x"),

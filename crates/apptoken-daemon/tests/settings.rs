@@ -8,8 +8,9 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use apptoken_daemon::TokenAcquirerFactory;
-use common::{Asked, Authority, NO_VARIABLES, Settings};
+use common::{Api, Asked, Authority, NO_VARIABLES, Settings, json};
 use testkit::keys;
+use url::Url;
 
 const SCOPE: &str = "https://graph.microsoft.com/.default";
 
@@ -291,7 +292,7 @@ async fn certificates_that_do_not_work() {
 #[tokio::test]
 async fn the_first_credential_that_can_be_used_is() {
     let settings = app(r#""ClientCredentials": [
-            { "SourceType": "SignedAssertionFromManagedIdentity" },
+            { "SourceType": "KeyVault" },
             { "SourceType": "ClientSecret", "ClientSecret": "c4n4ry-skipped", "Skip": true },
             { "SourceType": "Path", "CertificateDiskPath": "missing.pfx" },
             { "SourceType": "ClientSecret", "ClientSecret": "c4n4ry-first" },
@@ -302,7 +303,7 @@ async fn the_first_credential_that_can_be_used_is() {
     let place = settings.path("appsettings.json").display().to_string();
     for part in [
         format!(
-            "credential passed over: {place}:2: AzureAd:ClientCredentials:0:SourceType is SignedAssertionFromManagedIdentity, which is not supported yet"
+            "credential passed over: {place}:2: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet"
         ),
         format!(
             "credential passed over: {place}:4: AzureAd:ClientCredentials:2 cannot be used: {}",
@@ -435,4 +436,104 @@ async fn a_malformed_root_certificate_is_refused() {
         .unwrap();
     let error = factory.token_acquirer().unwrap_err().to_string();
     assert!(error.contains("AzureAd cannot be used: the root certificate to trust is not readable PEM"), "{error}");
+}
+
+#[tokio::test]
+async fn what_every_token_request_says() {
+    let settings = app(r#""ClientSecret": "c4n4ry-secret", "ClientCapabilities": [ "cp1" ],
+            "ExtraQueryParameters": { "dc": "ESTS-PUB", "slice": 1 }"#);
+    let asked = asked_with(&settings).await;
+    assert_eq!(asked.form["claims"], r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#);
+    assert!(asked.url.ends_with("/oauth2/v2.0/token?dc=ESTS-PUB&slice=1"), "{}", asked.url);
+}
+
+/// The identity of a function app, whose endpoint grants one token and remembers who asked for what.
+async fn platform() -> (Api, [(&'static str, String); 2]) {
+    let platform = Api::start(|_| {
+        json(200, r#"{"access_token":"c4n4ry-identity-token","expires_on":"4102444800","token_type":"Bearer"}"#)
+    })
+    .await;
+    let endpoint = format!("{}msi/token", platform.base);
+    (platform, [("IDENTITY_ENDPOINT", endpoint), ("IDENTITY_HEADER", "c4n4ry-header".to_owned())])
+}
+
+#[tokio::test]
+async fn a_managed_identity_proves_the_app() {
+    const ID: &str = "33331111-aaaa-2222-bbbb-3333cccc4444";
+    let entry = |more: &str| {
+        format!(r#""ClientCredentials": [ {{ "SourceType": "SignedAssertionFromManagedIdentity"{more} }} ]"#)
+    };
+    for (app_settings, client_id, audience) in [
+        (entry(""), None, "api://AzureADTokenExchange"),
+        (entry(&format!(r#", "ManagedIdentityClientId": "{ID}""#)), Some(ID), "api://AzureADTokenExchange"),
+        (
+            format!(r#"{}, "UserAssignedManagedIdentityClientId": "{ID}""#, entry("")),
+            Some(ID),
+            "api://AzureADTokenExchange",
+        ),
+        (entry(r#", "TokenExchangeUrl": "api://AzureADTokenExchangeUSGov""#), None, "api://AzureADTokenExchangeUSGov"),
+        (
+            format!(
+                r#""ClientCredentialsUsingManagedIdentity": {{ "IsEnabled": true, "ManagedIdentityClientId": "{ID}" }}"#
+            ),
+            Some(ID),
+            "api://AzureADTokenExchange",
+        ),
+    ] {
+        let (platform, variables) = platform().await;
+        let authority = Authority::default();
+        let settings = app(&app_settings);
+        let factory = settings.builder(&authority).environment(variables).build().unwrap();
+        let asked = asked(&factory, &authority).await;
+        assert_eq!(asked.form["client_assertion"], "c4n4ry-identity-token", "{app_settings}");
+        let url = Url::parse(&format!("http://platform{}", platform.seen()[0].path)).unwrap();
+        let query =
+            |name: &str| url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned());
+        assert_eq!((query("client_id").as_deref(), query("resource").as_deref()), (client_id, Some(audience)));
+        assert_eq!(platform.seen()[0].header("x-identity-header"), Some("c4n4ry-header"));
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_in_a_file_proves_the_app() {
+    let settings = app(r#""ClientCredentials": [
+            { "SourceType": "SignedAssertionFilePath", "SignedAssertionFileDiskPath": "assertion.jwt" }
+        ]"#);
+    settings.write("assertion.jwt", "c4n4ry-assertion");
+    assert_eq!(asked_with(&settings).await.form["client_assertion"], "c4n4ry-assertion");
+
+    let named = app(r#""ClientCredentials": [ { "SourceType": 8 } ]"#);
+    let authority = Authority::default();
+    let file = settings.path("assertion.jwt").display().to_string();
+    let factory = named.builder(&authority).environment([("AZURE_FEDERATED_TOKEN_FILE", file)]).build().unwrap();
+    assert_eq!(asked(&factory, &authority).await.form["client_assertion"], "c4n4ry-assertion");
+}
+
+#[tokio::test]
+async fn a_managed_identity_calls_an_api() {
+    let (platform, variables) = platform().await;
+    let api = Api::start(|_| json(200, "[]")).await;
+    let settings = Settings::new(format!(
+        r#"{{ "MyWebApi": {{
+            "BaseUrl": "{}", "Scopes": [ "api://todolist/.default" ],
+            "AcquireTokenOptions": {{ "ManagedIdentity": {{ "UserAssignedClientId": "33331111-aaaa-2222-bbbb-3333cccc4444" }} }}
+        }} }}"#,
+        api.base
+    ));
+    let authority = Authority::default();
+    let factory = settings.builder(&authority).environment(variables).build().unwrap();
+    let called = factory.downstream_api("MyWebApi").unwrap();
+    testkit::witness(&called);
+    called.get_for_app::<Vec<String>>().await.unwrap();
+    called.get_for_app::<Vec<String>>().await.unwrap();
+    assert_eq!(api.seen()[1].header("authorization"), Some("Bearer c4n4ry-identity-token"));
+    let asked = platform.seen();
+    assert_eq!((asked.len(), authority.count()), (1, 0));
+    assert!(asked[0].path.contains("resource=api%3A%2F%2Ftodolist&"), "{}", asked[0].path);
+    // what .NET drops: force, and what has no meaning is said to have none
+    called.call_for_app(|call| call.force_refresh(true)).await.unwrap();
+    assert_eq!(platform.seen().len(), 2);
+    let error = called.call_for_app(|call| call.tenant("fabrikam.com")).await.unwrap_err();
+    assert!(error.to_string().contains("for a call that a managed identity makes"), "{error}");
+    assert_eq!((platform.seen().len(), api.seen().len()), (2, 3));
 }

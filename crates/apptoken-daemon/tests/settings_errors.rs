@@ -243,23 +243,23 @@ fn the_app() {
         ),
         (
             credentials(r#"[ { "SourceType": "KeyVault", "KeyVaultUrl": "https://kv.vault.azure.net" } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet: supported are ClientSecret, Path and Base64Encoded",
+            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet: supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and SignedAssertionFilePath",
         ),
         (
             credentials(r#"[ { "SourceType": 4 } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is StoreWithThumbprint, which is not supported yet: supported are ClientSecret, Path and Base64Encoded",
+            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is StoreWithThumbprint, which is not supported yet: supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and SignedAssertionFilePath",
         ),
         (
             credentials(r#"[ { "SourceType": "ClientSecert" } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is \"ClientSecert\": did you mean ClientSecret? (supported are ClientSecret, Path and Base64Encoded)",
+            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is \"ClientSecert\": did you mean ClientSecret? (supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and SignedAssertionFilePath)",
         ),
         (
             credentials(r#"[ { "SourceType": "Cloud" } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is \"Cloud\", which is no source of credentials: supported are ClientSecret, Path and Base64Encoded",
+            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is \"Cloud\", which is no source of credentials: supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and SignedAssertionFilePath",
         ),
         (
             credentials(r#"[ { "ClientSecret": "c4n4ry", "CertificateDiskPath": "a.pfx" } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is missing: what belongs there, or in the environment variable AzureAd__ClientCredentials__0__SourceType, is ClientSecret, Path or Base64Encoded",
+            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is missing: what belongs there, or in the environment variable AzureAd__ClientCredentials__0__SourceType, is ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity or SignedAssertionFilePath",
         ),
         (
             credentials(r#"[ { "SourceType": "Base64Encoded", "Base64EncodedValue": "c4n4ry?" } ]"#),
@@ -270,8 +270,28 @@ fn the_app() {
             "appsettings.json:1: AzureAd:ClientCredentials has only entries with Skip: take it off one of them",
         ),
         (
-            format!(r#"{good}, "ClientSecret": "c4n4ry", "ClientCapabilities": [ "cp1" ]"#),
-            "appsettings.json:1: AzureAd:ClientCapabilities is set: client capabilities are not supported yet: leave it out",
+            format!(r#"{good}, "ClientSecret": "c4n4ry", "ClientCapabilities": {{ "cp1": true }}"#),
+            "appsettings.json:1: AzureAd:ClientCapabilities is an object { … }, not a list [ … ]: what belongs there is a list of what the app is capable of, such as [ \"cp1\" ]",
+        ),
+        (
+            format!(r#"{good}, "ClientSecret": "c4n4ry", "ExtraQueryParameters": {{ "scope": "x" }}"#),
+            "appsettings.json:1: AzureAd cannot be used: the extra query parameter \"scope\" is a standard field: give it to acquire_token_for_client",
+        ),
+        (
+            credentials(
+                r#"[ { "SourceType": "SignedAssertionFromManagedIdentity", "TokenExchangeAuthority": "https://x.example" } ]"#,
+            ),
+            "appsettings.json:1: AzureAd:ClientCredentials:0:TokenExchangeAuthority is set, which is not supported: leave it out to use the app's own authority",
+        ),
+        (
+            credentials(r#"[ { "SourceType": "SignedAssertionFilePath" } ]"#),
+            "appsettings.json:1: AzureAd:ClientCredentials:0 cannot be used: neither SignedAssertionFileDiskPath nor AZURE_FEDERATED_TOKEN_FILE is set",
+        ),
+        (
+            format!(
+                r#"{good}, "ClientCredentials": [ {{ "ClientSecret": "c4n4ry" }} ], "ClientCredentialsUsingManagedIdentity": {{ "IsEnabled": true }}"#
+            ),
+            "appsettings.json:1: AzureAd:ClientCredentials:0 is set beside ClientCredentialsUsingManagedIdentity: keep one of the two",
         ),
         (
             format!(r#"{good}, "ClientSecret": "c4n4ry", "AzureRegion": "TryAutoDetect""#),
@@ -397,8 +417,24 @@ fn the_api() {
             "MyWebApi:AcquireTokenOptions:Claims is not a JSON object: what belongs there is a JSON object in quotes".into(),
         ),
         (
-            format!(r#"{good}, "AcquireTokenOptions": {{ "ManagedIdentity": {{ "UserAssignedClientId": "x" }} }}"#),
-            "MyWebApi:AcquireTokenOptions:ManagedIdentity is set, which is not supported yet: leave it out".into(),
+            format!(r#"{good}, "AcquireTokenOptions": {{ "ManagedIdentity": {{ "UserAssignedClientId": "x" }}, "FmiPath": "a" }}"#),
+            "MyWebApi:AcquireTokenOptions:FmiPath is set beside ManagedIdentity, whose tokens have no such option: leave it out".into(),
+        ),
+        (
+            format!(r#"{good}, "AcquireTokenOptions": {{ "ExtraHeadersParameters": {{ "Authorization": "x" }} }}"#),
+            "MyWebApi:AcquireTokenOptions:ExtraHeadersParameters cannot be used: the extra header \"Authorization\" is not the program's to set: leave it out: it frames the request, proves who sends it, or is set by this library".into(),
+        ),
+        (
+            format!(r#"{good}, "AcquireTokenOptions": {{ "ExtraQueryParameters": {{ "claims": "x" }} }}"#),
+            "MyWebApi:AcquireTokenOptions:ExtraQueryParameters cannot be used: the extra query parameter \"claims\" is a standard field: answer a challenge by claims; set your own by claims_from_client".into(),
+        ),
+        (
+            format!(r#"{good}, "AcquireTokenOptions": {{ "Tenant": "common" }}"#),
+            "MyWebApi:AcquireTokenOptions:Tenant cannot be used: the tenant \"common\" stands for many tenants, and an app-only token is issued by one: give the tenant's id (a GUID) or one of its domain names, for example contoso.onmicrosoft.com".into(),
+        ),
+        (
+            format!(r#"{good}, "AcquireTokenOptions": {{ "UserFlow": "b2c_1" }}"#),
+            "MyWebApi:AcquireTokenOptions:UserFlow is set: it belongs to tokens of users: leave it out".into(),
         ),
         (
             format!(r#"{good}, "AcquireTokenOptions": "fast""#),

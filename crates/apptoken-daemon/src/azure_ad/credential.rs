@@ -3,8 +3,13 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
-use apptoken::{Certificate, ConfidentialClientBuilder, ExposeSecret, SecretString};
+use apptoken::env_vars::AZURE_FEDERATED_TOKEN_FILE;
+use apptoken::{
+    AssertionRequest, Certificate, ConfidentialClientBuilder, Environment, ExposeSecret, ManagedIdentityClient,
+    ManagedIdentityClientBuilder, SecretString, UserAssignedId,
+};
 use apptoken_jose::base64url;
 use zeroize::Zeroizing;
 
@@ -24,8 +29,39 @@ pub(super) struct CredentialDescription {
 /// Where a credential comes from (`CredentialSource` in .NET).
 enum Source {
     ClientSecret(SecretString),
-    Path { path: PathBuf, password: SecretString },
-    Base64Encoded { value: SecretString, password: SecretString },
+    Path {
+        path: PathBuf,
+        password: SecretString,
+    },
+    Base64Encoded {
+        value: SecretString,
+        password: SecretString,
+    },
+    /// A managed identity's token for the cloud's token exchange, or for `audience`.
+    ManagedIdentity {
+        client_id: Option<String>,
+        audience: Option<String>,
+    },
+    /// A file that the platform keeps fresh; None: the one that its variable names.
+    AssertionFile(Option<PathBuf>),
+}
+
+/// What credentials find around the program.
+pub(crate) struct Surroundings {
+    pub(crate) environment: Environment,
+    /// Has the last word on a managed identity's builder.
+    pub(crate) adjust_identity: Box<dyn Fn(ManagedIdentityClientBuilder) -> ManagedIdentityClientBuilder + Send + Sync>,
+}
+
+impl Surroundings {
+    /// The identity with this client id, or the system-assigned one.
+    pub(crate) fn managed_identity(&self, client_id: Option<&str>) -> Result<ManagedIdentityClient, apptoken::Error> {
+        let builder = match client_id {
+            Some(id) => ManagedIdentityClient::user_assigned(UserAssignedId::Client(id.to_owned())),
+            None => ManagedIdentityClient::system_assigned(),
+        };
+        (self.adjust_identity)(builder.environment(self.environment.clone())).build()
+    }
 }
 
 /// An entry that cannot be used, and why.
@@ -46,6 +82,12 @@ pub(super) fn read_all(
         return Err(certificates[0].error("", problem));
     }
     list.extend(certificates);
+    if let Some(identity) = legacy_identity(section)? {
+        if let Some(first) = list.first() {
+            return Err(first.error("", format!("is set beside {}: keep one of the two", keys::USING_MANAGED_IDENTITY)));
+        }
+        return Ok((vec![identity], Vec::new()));
+    }
     let legacy = section.text(&keys::CLIENT_SECRET)?;
     match (legacy, list.is_empty()) {
         (Some(secret), true) => return Ok((vec![CredentialDescription::secret(0, &secret)?], Vec::new())),
@@ -70,7 +112,7 @@ pub(super) fn read_all(
             tracing::debug!("{} is skipped, as it says", entry.name());
             continue;
         }
-        match CredentialDescription::read(index, entry) {
+        match CredentialDescription::read(index, entry, section) {
             Ok(description) => usable.push(description),
             Err(error) => unusable.push(Unusable { index, error }),
         }
@@ -81,8 +123,24 @@ pub(super) fn read_all(
     Ok((usable, unusable))
 }
 
+/// `ClientCredentialsUsingManagedIdentity`, the older way to say `SignedAssertionFromManagedIdentity`.
+fn legacy_identity(section: &Section<'_>) -> Result<Option<CredentialDescription>, ConfigurationError> {
+    let Some(entry) = section.section_if_object(keys::USING_MANAGED_IDENTITY) else { return Ok(None) };
+    if !entry.boolean(&keys::IS_ENABLED)?.unwrap_or(false) {
+        return Ok(None);
+    }
+    let source = Source::ManagedIdentity { client_id: client_id_of(&entry, section)?, audience: None };
+    Ok(Some(CredentialDescription { index: 0, key: entry.name().to_owned(), origin: entry.origin().cloned(), source }))
+}
+
+/// The entry's own, or the app's.
+fn client_id_of(entry: &Section<'_>, app: &Section<'_>) -> Result<Option<String>, ConfigurationError> {
+    let own = entry.text(&keys::MANAGED_IDENTITY_CLIENT_ID)?;
+    Ok(own.map_or_else(|| app.text(&keys::USER_ASSIGNED), |own| Ok(Some(own)))?.map(|text| text.value.to_owned()))
+}
+
 impl CredentialDescription {
-    fn read(index: usize, entry: &Section<'_>) -> Result<Self, ConfigurationError> {
+    fn read(index: usize, entry: &Section<'_>, app: &Section<'_>) -> Result<Self, ConfigurationError> {
         let source = match source_type(entry)? {
             SourceType::ClientSecret => return Self::secret(index, &entry.required(&keys::CLIENT_SECRET)?),
             SourceType::Path => {
@@ -92,6 +150,19 @@ impl CredentialDescription {
             SourceType::Base64Encoded => {
                 let text = entry.required(&BASE64_ENCODED_VALUE)?;
                 Source::Base64Encoded { value: text.value.into(), password: password(entry)? }
+            }
+            SourceType::ManagedIdentity => {
+                if let Some(text) = entry.text(&TOKEN_EXCHANGE_AUTHORITY)? {
+                    return Err(
+                        text.error("is set, which is not supported: leave it out to use the app's own authority")
+                    );
+                }
+                let audience = entry.text(&TOKEN_EXCHANGE_URL)?.map(|text| text.value.to_owned());
+                Source::ManagedIdentity { client_id: client_id_of(entry, app)?, audience }
+            }
+            SourceType::AssertionFile => {
+                let path = entry.text(&ASSERTION_FILE)?;
+                Source::AssertionFile(path.map(|text| beside_its_file(text.value, text.origin)))
             }
         };
         Ok(Self { index, key: entry.name().to_owned(), origin: entry.origin().cloned(), source })
@@ -117,6 +188,7 @@ impl CredentialDescription {
     pub(super) fn apply(
         &self,
         builder: ConfidentialClientBuilder,
+        surroundings: &Surroundings,
     ) -> Result<ConfidentialClientBuilder, apptoken::Error> {
         match &self.source {
             Source::ClientSecret(secret) => Ok(builder.client_secret(secret.clone())),
@@ -130,6 +202,20 @@ impl CredentialDescription {
                 })?;
                 Ok(builder.certificate(from_bytes(&bytes, password)?))
             }
+            Source::ManagedIdentity { client_id, audience } => {
+                let identity = surroundings.managed_identity(client_id.as_deref())?;
+                Ok(match audience {
+                    None => builder.managed_identity_assertion(identity),
+                    Some(audience) => builder.client_assertion(token_of(identity, audience.clone())),
+                })
+            }
+            Source::AssertionFile(Some(path)) => Ok(builder.federated_token_file(path)),
+            Source::AssertionFile(None) => match surroundings.environment.get(AZURE_FEDERATED_TOKEN_FILE) {
+                Some(path) => Ok(builder.federated_token_file(path)),
+                None => Err(apptoken::Error::credential(format!(
+                    "neither SignedAssertionFileDiskPath nor {AZURE_FEDERATED_TOKEN_FILE} is set"
+                ))),
+            },
         }
     }
 
@@ -144,21 +230,45 @@ impl CredentialDescription {
     }
 }
 
+/// The assertions that are an identity's tokens for `audience`.
+fn token_of(
+    identity: ManagedIdentityClient,
+    audience: String,
+) -> impl Fn(AssertionRequest) -> BoxFuture<Result<String, apptoken::Error>> + Send + Sync + 'static {
+    move |request| {
+        let (identity, audience) = (identity.clone(), audience.clone());
+        Box::pin(async move {
+            let call = identity.acquire_token(&audience).correlation_id(request.correlation_id);
+            let token = match request.claims {
+                Some(claims) => call.claims(claims).await?,
+                None => call.await?,
+            };
+            Ok(token.secret().to_owned())
+        })
+    }
+}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// The source types we load.
 #[derive(Clone, Copy)]
 enum SourceType {
     ClientSecret,
     Path,
     Base64Encoded,
+    ManagedIdentity,
+    AssertionFile,
 }
 
 /// `SourceType`, by name or by .NET's number; without it, what the one field that is set implies, so that
 /// `AzureAd__ClientCredentials__0__ClientSecret` is enough.
 fn source_type(entry: &Section<'_>) -> Result<SourceType, ConfigurationError> {
-    const LOADED: [(&str, SourceType, &Key); 3] = [
+    const LOADED: [(&str, SourceType, &Key); 5] = [
         ("ClientSecret", SourceType::ClientSecret, &keys::CLIENT_SECRET),
         ("Path", SourceType::Path, &CERTIFICATE_DISK_PATH),
         ("Base64Encoded", SourceType::Base64Encoded, &BASE64_ENCODED_VALUE),
+        ("SignedAssertionFromManagedIdentity", SourceType::ManagedIdentity, &keys::MANAGED_IDENTITY_CLIENT_ID),
+        ("SignedAssertionFilePath", SourceType::AssertionFile, &ASSERTION_FILE),
     ];
     let Some(text) = entry.text_or_number(&SOURCE_TYPE)? else {
         let mut implied = LOADED.iter().filter(|(_, _, key)| entry.is_set(key.name).is_some());
@@ -172,7 +282,8 @@ fn source_type(entry: &Section<'_>) -> Result<SourceType, ConfigurationError> {
     if let Some((_, source, _)) = LOADED.iter().find(|(loaded, ..)| loaded.eq_ignore_ascii_case(name)) {
         return Ok(*source);
     }
-    let supported = "supported are ClientSecret, Path and Base64Encoded";
+    let supported = "supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and \
+        SignedAssertionFilePath";
     Err(match ALL_SOURCES.iter().find(|source| source.eq_ignore_ascii_case(name)) {
         Some(source) => text.error(format!("is {source}, which is not supported yet: {supported}")),
         None => match crate::configuration::closest(name, ALL_SOURCES) {
@@ -222,7 +333,13 @@ fn from_bytes(bytes: &[u8], password: &SecretString) -> Result<Certificate, appt
     Certificate::from_pem(bytes, bytes, passphrase)
 }
 
-const SOURCE_TYPE: Key = Key::new("SourceType", "ClientSecret, Path or Base64Encoded");
+const SOURCE_TYPE: Key = Key::new(
+    "SourceType",
+    "ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity or SignedAssertionFilePath",
+);
+const TOKEN_EXCHANGE_URL: Key = Key::new("TokenExchangeUrl", "the audience of the identity's token");
+const TOKEN_EXCHANGE_AUTHORITY: Key = Key::new("TokenExchangeAuthority", "nothing");
+const ASSERTION_FILE: Key = Key::new("SignedAssertionFileDiskPath", "the path of a file with an assertion");
 const SKIP: Key = Key::new("Skip", "true (to pass this credential over) or false");
 const CERTIFICATE_DISK_PATH: Key =
     Key::new("CertificateDiskPath", "the path of a PFX file, or of a PEM file with certificate and key");

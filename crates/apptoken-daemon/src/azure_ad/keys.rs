@@ -29,8 +29,21 @@ pub(super) const CLIENT_CERTIFICATES: Key = Key::new(
 );
 pub(super) const SEND_X5C: Key = Key::new("SendX5C", "true (subject name and issuer authentication) or false");
 
+pub(super) const CLIENT_CAPABILITIES: Key =
+    Key::new("ClientCapabilities", "a list of what the app is capable of, such as [ \"cp1\" ]");
+pub(super) const EXTRA_QUERY: Key =
+    Key::new("ExtraQueryParameters", "an object of query names and values, for token requests");
+pub(super) const USER_ASSIGNED: Key = Key::new(
+    "UserAssignedManagedIdentityClientId",
+    "the client id (a GUID) of the user-assigned identity whose assertions prove the app",
+);
+pub(super) const USING_MANAGED_IDENTITY: &str = "ClientCredentialsUsingManagedIdentity";
+pub(super) const IS_ENABLED: Key = Key::new("IsEnabled", "true or false");
+pub(super) const MANAGED_IDENTITY_CLIENT_ID: Key =
+    Key::new("ManagedIdentityClientId", "the client id (a GUID) of a user-assigned identity; none for the system's");
+
 /// Keys we honour.
-const READ: [&str; 9] = [
+const READ: [&str; 13] = [
     "Instance",
     "TenantId",
     "AppHomeTenantId",
@@ -40,17 +53,17 @@ const READ: [&str; 9] = [
     "ClientCredentials",
     "ClientCertificates",
     "SendX5C",
+    "ClientCapabilities",
+    "ExtraQueryParameters",
+    "UserAssignedManagedIdentityClientId",
+    "ClientCredentialsUsingManagedIdentity",
 ];
 
 /// Keys that change how an app token is got and that we do not support yet: refused when set, with what to do instead.
-pub(super) const UNSUPPORTED: [(&str, &str); 7] = [
+pub(super) const UNSUPPORTED: [(&str, &str); 3] = [
     ("AzureRegion", "regional endpoints are not supported yet: leave it out to use the global one"),
-    ("ClientCapabilities", "client capabilities are not supported yet: leave it out"),
-    ("ExtraQueryParameters", "extra parameters of token requests are not supported yet: leave it out"),
     ("PreserveAuthority", "other identity providers' authorities are not supported yet: leave it out"),
     ("AzureCloudInstance", "is not supported: set Instance to the cloud's address instead"),
-    ("UserAssignedManagedIdentityClientId", "managed identities are not supported yet: use ClientCredentials"),
-    ("ClientCredentialsUsingManagedIdentity", "managed identities are not supported yet: use ClientCredentials"),
 ];
 
 /// Keys of sign-in pages, of web APIs and of .NET itself, without meaning for an app-only token.

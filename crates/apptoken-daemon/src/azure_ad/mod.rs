@@ -7,6 +7,7 @@ mod keys;
 use apptoken::{ConfidentialClient, ConfidentialClientBuilder, ErrorKind};
 
 use self::authority::Authority;
+pub(crate) use self::credential::Surroundings;
 use self::credential::{CredentialDescription, Unusable};
 use crate::configuration::Section;
 use crate::error::{ConfigurationError, Error, with_advice};
@@ -17,6 +18,8 @@ pub(crate) struct AzureAd {
     authority: Authority,
     client_id: String,
     send_x5c: bool,
+    capabilities: Vec<String>,
+    extra_query: Vec<(String, String)>,
     credentials: Vec<CredentialDescription>,
     /// Entries that can be named but not used, in the words of their errors.
     unusable: Vec<Unusable>,
@@ -44,16 +47,22 @@ impl AzureAd {
         let authority = Authority::read(section)?;
         let (credentials, unusable) = credential::read_all(section)?;
         let send_x5c = section.boolean(&keys::SEND_X5C)?.unwrap_or(false);
+        let capabilities =
+            section.texts(&keys::CLIENT_CAPABILITIES)?.iter().map(|text| text.value.to_owned()).collect();
+        let extra_query =
+            section.pairs(&keys::EXTRA_QUERY)?.into_iter().map(|(name, value, _)| (name, value)).collect();
         let (name, origin) = (section.name().to_owned(), section.origin().cloned());
-        Ok(Self { authority, client_id, send_x5c, credentials, unusable, name, origin })
+        Ok(Self { authority, client_id, send_x5c, capabilities, extra_query, credentials, unusable, name, origin })
     }
 
-    /// A client with the first credential that can be used. `adjust` has the last word on its builder.
+    /// A client with the first credential that can be used, in these surroundings. `adjust` has the last word on its
+    /// builder.
     ///
     /// # Errors
     /// When none can be used: each with its reason.
     pub(crate) fn client(
         &self,
+        surroundings: &Surroundings,
         adjust: impl Fn(ConfidentialClientBuilder) -> ConfidentialClientBuilder,
     ) -> Result<ConfidentialClient, Error> {
         let mut unusable = self.unusable.clone();
@@ -61,8 +70,12 @@ impl AzureAd {
             let builder = ConfidentialClient::builder(self.client_id.as_str())
                 .authority(self.authority.instance())
                 .tenant(self.authority.tenant())
+                .environment(surroundings.environment.clone())
+                .client_capabilities(&self.capabilities)
                 .send_x5c(self.send_x5c);
-            let built = match credential.apply(builder) {
+            let query = self.extra_query.iter();
+            let builder = query.fold(builder, |builder, (name, value)| builder.extra_query_parameter(name, value));
+            let built = match credential.apply(builder, surroundings) {
                 Ok(builder) => adjust(builder).build(),
                 Err(reason) => Err(reason),
             };

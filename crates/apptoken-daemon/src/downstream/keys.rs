@@ -24,6 +24,15 @@ pub(super) const CLAIMS: Key = Key::new("Claims", "a JSON object in quotes");
 pub(super) const FORCE_REFRESH: Key = Key::new("ForceRefresh", "true or false");
 pub(super) const CORRELATION_ID: Key = Key::new("CorrelationId", "a GUID");
 
+pub(super) const FMI_PATH: Key = Key::new("FmiPath", "the path of a federated managed identity");
+pub(super) const TOKEN_QUERY: Key =
+    Key::new("ExtraQueryParameters", "an object of query names and values, for the token request");
+pub(super) const TOKEN_HEADERS: Key =
+    Key::new("ExtraHeadersParameters", "an object of header names and values, for the token request");
+pub(super) const MANAGED_IDENTITY: &str = "ManagedIdentity";
+pub(super) const USER_ASSIGNED: Key =
+    Key::new("UserAssignedClientId", "the client id (a GUID) of a user-assigned identity; none for the system's");
+
 /// Every key of the section itself.
 pub(super) const KNOWN: [&str; 11] = [
     "BaseUrl",
@@ -40,18 +49,26 @@ pub(super) const KNOWN: [&str; 11] = [
 ];
 
 /// Every key of `AcquireTokenOptions` that we honour.
-pub(super) const KNOWN_OF_TOKEN: [&str; 5] =
-    ["AuthenticationOptionsName", "Tenant", "Claims", "ForceRefresh", "CorrelationId"];
-
-/// Keys of `AcquireTokenOptions` that would change the token and that we do not support yet: refused when set.
-pub(super) const UNSUPPORTED_OF_TOKEN: [&str; 9] = [
-    "ExtraHeadersParameters",
-    "ExtraParameters",
-    "ExtraQueryParameters",
+pub(super) const KNOWN_OF_TOKEN: [&str; 9] = [
+    "AuthenticationOptionsName",
+    "Tenant",
+    "Claims",
+    "ForceRefresh",
+    "CorrelationId",
     "FmiPath",
-    "LongRunningWebApiSessionKey",
+    "ExtraQueryParameters",
+    "ExtraHeadersParameters",
     "ManagedIdentity",
-    "PopClaim",
-    "PopPublicKey",
-    "UserFlow",
+];
+
+/// Keys of `AcquireTokenOptions` that would change the token and that we cannot honour: refused when set, with why.
+pub(super) const UNSUPPORTED_OF_TOKEN: [(&str, &str); 5] = [
+    (
+        "ExtraParameters",
+        "it holds what only .NET's code makes: set options of the token in the program, by acquire_token",
+    ),
+    ("LongRunningWebApiSessionKey", "it belongs to tokens of users: leave it out"),
+    ("PopClaim", "it is not supported yet: leave it out"),
+    ("PopPublicKey", "it is not supported yet: leave it out"),
+    ("UserFlow", "it belongs to tokens of users: leave it out"),
 ];

@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use apptoken::http::claims_challenge;
-use apptoken::{AccessToken, ConfidentialClient};
+use apptoken::{AccessToken, ConfidentialClient, ManagedIdentityClient, TokenSource};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -50,18 +50,29 @@ pub struct DownstreamApi(Arc<Inner>);
 struct Inner {
     name: String,
     options: DownstreamApiOptions,
-    client: ConfidentialClient,
+    caller: Caller,
     http: Arc<HttpClient>,
 }
 
+/// Whose token a call carries.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    App(ConfidentialClient),
+    ManagedIdentity(ManagedIdentityClient),
+}
+
+impl Caller {
+    fn token_source(&self, scope: &str) -> Result<TokenSource, apptoken::Error> {
+        match self {
+            Self::App(client) => client.token_source(scope),
+            Self::ManagedIdentity(client) => client.token_source(scope),
+        }
+    }
+}
+
 impl DownstreamApi {
-    pub(crate) fn new(
-        name: String,
-        options: DownstreamApiOptions,
-        client: ConfidentialClient,
-        http: Arc<HttpClient>,
-    ) -> Self {
-        Self(Arc::new(Inner { name, options, client, http }))
+    pub(crate) fn new(name: String, options: DownstreamApiOptions, caller: Caller, http: Arc<HttpClient>) -> Self {
+        Self(Arc::new(Inner { name, options, caller, http }))
     }
 
     /// The name of the section.
@@ -117,7 +128,7 @@ impl DownstreamApi {
 
     async fn send(&self, options: &DownstreamApiOptions) -> Result<ApiResponse, Error> {
         let url = options.url()?;
-        let token = self.token(options, options.token.claims.as_deref()).await?;
+        let token = self.token(options, None).await?;
         let response = self.transmit(options, &url, &token).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
@@ -130,19 +141,11 @@ impl DownstreamApi {
     }
 
     async fn token(&self, options: &DownstreamApiOptions, claims: Option<&str>) -> Result<AccessToken, Error> {
-        let wanted = &options.token;
-        let mut request =
-            self.0.client.acquire_token_for_client(options.scope.as_str()).force_refresh(wanted.force_refresh);
-        if let Some(tenant) = &wanted.tenant {
-            request = request.tenant(tenant);
-        }
-        if let Some(claims) = claims {
-            request = request.claims(claims);
-        }
-        if let Some(id) = wanted.correlation_id {
-            request = request.correlation_id(id);
-        }
-        Ok(request.await?)
+        let scope = options.scope.as_str();
+        Ok(match &self.0.caller {
+            Caller::App(client) => options.token.of_app(client.acquire_token_for_client(scope), claims).await?,
+            Caller::ManagedIdentity(client) => options.token.of_identity(client.acquire_token(scope), claims)?.await?,
+        })
     }
 
     async fn transmit(
@@ -173,7 +176,7 @@ impl fmt::Debug for DownstreamApi {
         f.debug_struct("DownstreamApi")
             .field("name", &self.0.name)
             .field("options", &self.0.options)
-            .field("client", &self.0.client)
+            .field("caller", &self.0.caller)
             .finish_non_exhaustive()
     }
 }

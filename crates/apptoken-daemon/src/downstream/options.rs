@@ -1,7 +1,9 @@
 //! What one call of an API is made of.
 
 use std::fmt;
+use std::sync::Arc;
 
+use apptoken::{AcquireToken, AcquireTokenForClient};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use serde::Serialize;
@@ -37,12 +39,91 @@ pub struct DownstreamApiOptions {
 }
 
 /// How the token of a call is asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct AcquireTokenOptions {
     pub(super) tenant: Option<String>,
     pub(super) claims: Option<String>,
     pub(super) force_refresh: bool,
     pub(super) correlation_id: Option<Uuid>,
+    pub(super) fmi_path: Option<String>,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
+    /// What the program says in code.
+    pub(super) change: Option<Change>,
+}
+
+pub(super) type Change = Arc<dyn for<'a> Fn(AcquireTokenForClient<'a>) -> AcquireTokenForClient<'a> + Send + Sync>;
+
+impl AcquireTokenOptions {
+    /// The app's call with these options; `claims` are those that an API demands, before the settings'.
+    pub(super) fn of_app<'a>(
+        &'a self,
+        mut call: AcquireTokenForClient<'a>,
+        claims: Option<&str>,
+    ) -> AcquireTokenForClient<'a> {
+        call = call.force_refresh(self.force_refresh);
+        if let Some(tenant) = &self.tenant {
+            call = call.tenant(tenant);
+        }
+        if let Some(id) = self.correlation_id {
+            call = call.correlation_id(id);
+        }
+        if let Some(path) = &self.fmi_path {
+            call = call.fmi_path(path);
+        }
+        for (name, value) in &self.query {
+            call = call.extra_query_parameter(name, value);
+        }
+        for (name, value) in &self.headers {
+            call = call.extra_header(name, value);
+        }
+        if let Some(change) = &self.change {
+            call = change(call);
+        }
+        match claims.or(self.claims.as_deref()) {
+            Some(claims) => call.claims(claims),
+            None => call,
+        }
+    }
+
+    /// The managed identity's call with these options.
+    ///
+    /// # Errors
+    /// One of them has no meaning for a managed identity.
+    pub(super) fn of_identity<'a>(
+        &self,
+        mut call: AcquireToken<'a>,
+        claims: Option<&str>,
+    ) -> Result<AcquireToken<'a>, ConfigurationError> {
+        if self.tenant.is_some() || self.change.is_some() {
+            let what = "a tenant or an option of an app's token was set for a call that a managed identity makes";
+            return Err(ConfigurationError::new(what).with_key("AcquireTokenOptions:ManagedIdentity"));
+        }
+        call = call.force_refresh(self.force_refresh);
+        if let Some(id) = self.correlation_id {
+            call = call.correlation_id(id);
+        }
+        Ok(match claims.or(self.claims.as_deref()) {
+            Some(claims) => call.claims(claims),
+            None => call,
+        })
+    }
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for AcquireTokenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        f.debug_struct("AcquireTokenOptions")
+            .field("tenant", &self.tenant)
+            .field("claims", &self.claims)
+            .field("force_refresh", &self.force_refresh)
+            .field("correlation_id", &self.correlation_id)
+            .field("fmi_path", &self.fmi_path)
+            .field("extra_query", &names(&self.query))
+            .field("extra_headers", &names(&self.headers))
+            .finish_non_exhaustive()
+    }
 }
 
 impl DownstreamApiOptions {
@@ -132,6 +213,16 @@ impl DownstreamApiOptions {
     /// The correlation id of the token request, if there is one.
     pub fn correlation_id(mut self, id: Uuid) -> Self {
         self.token.correlation_id = Some(id);
+        self
+    }
+
+    /// Any other option of the token, for an app's calls: `|call| call.fmi_path("agent")`. It comes after those of the
+    /// settings.
+    pub fn acquire_token(
+        mut self,
+        change: impl for<'a> Fn(AcquireTokenForClient<'a>) -> AcquireTokenForClient<'a> + Send + Sync + 'static,
+    ) -> Self {
+        self.token.change = Some(Arc::new(change));
         self
     }
 

@@ -1,12 +1,11 @@
 //! A downstream API's section to [`DownstreamApiOptions`].
 
-use apptoken::ConfidentialClient;
 use http::{HeaderMap, HeaderValue, Method};
 use uuid::Uuid;
 
 use super::address::BaseUrl;
 use super::options::{AcquireTokenOptions, DownstreamApiOptions};
-use super::{header, keys};
+use super::{Caller, header, keys};
 use crate::configuration::{Key, Section, Text};
 use crate::error::{ConfigurationError, with_advice};
 use crate::origin::Origin;
@@ -16,20 +15,56 @@ pub(crate) struct ApiSettings {
     pub(crate) options: DownstreamApiOptions,
     /// The section of the app that calls, if it is not the factory's.
     pub(crate) app: Option<String>,
+    /// The managed identity that calls, in the place of an app.
+    pub(crate) identity: Option<Identity>,
     /// Where `Scopes` stands, for the checks that only the client can make.
-    pub(crate) scope_at: (String, Origin),
+    scope_at: (String, Origin),
+    /// Where each option of the token stands that only the client can check.
+    option_at: Vec<(OptionToCheck, String, Origin)>,
+}
+
+/// A managed identity, and where it is asked for.
+pub(crate) struct Identity {
+    /// None: the system-assigned one.
+    pub(crate) client_id: Option<String>,
+    pub(crate) key: String,
+    pub(crate) origin: Origin,
+}
+
+enum OptionToCheck {
+    Tenant(String),
+    Query(String, String),
+    Header(String, String),
+    FmiPath(String),
 }
 
 impl ApiSettings {
-    /// Whether the client would take the scope; nothing is sent.
+    /// Whether the caller would take the scope and the options; nothing is sent.
     ///
     /// # Errors
-    /// Why not, to follow the key's name.
-    pub(crate) fn check_scope(&self, client: &ConfidentialClient) -> Result<(), String> {
-        match client.token_source(self.options.scope.as_str()) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("cannot be used: {}", with_advice(&error))),
+    /// Why not, and where it stands.
+    pub(crate) fn check(&self, caller: &Caller) -> Result<(), ConfigurationError> {
+        let refused = |error: apptoken::Error, key: &str, origin: &Origin| {
+            ConfigurationError::at(origin, key, format!("cannot be used: {}", with_advice(&error))).caused_by(error)
+        };
+        let (key, origin) = &self.scope_at;
+        let scope = self.options.scope.as_str();
+        caller.token_source(scope).map_err(|error| refused(error, key, origin))?;
+        for (option, key, origin) in &self.option_at {
+            let Caller::App(client) = caller else {
+                let problem = "is set beside ManagedIdentity, whose tokens have no such option: leave it out";
+                return Err(ConfigurationError::at(origin, key, problem));
+            };
+            let call = client.acquire_token_for_client(scope);
+            let call = match option {
+                OptionToCheck::Tenant(tenant) => call.tenant(tenant),
+                OptionToCheck::Query(name, value) => call.extra_query_parameter(name, value),
+                OptionToCheck::Header(name, value) => call.extra_header(name, value),
+                OptionToCheck::FmiPath(path) => call.fmi_path(path),
+            };
+            call.token_source().map_err(|error| refused(error, key, origin))?;
         }
+        Ok(())
     }
 }
 
@@ -51,7 +86,7 @@ pub(crate) fn read(section: &Section<'_>, allow_http: bool) -> Result<ApiSetting
             section.name()
         );
     }
-    let (token, app) = acquire_token_options(section)?;
+    let TokenSettings { token, app, identity, option_at } = acquire_token_options(section)?;
     let options = DownstreamApiOptions {
         base_url,
         relative_path,
@@ -66,7 +101,7 @@ pub(crate) fn read(section: &Section<'_>, allow_http: bool) -> Result<ApiSetting
         allow_http,
         wrong: None,
     };
-    Ok(ApiSettings { options, app, scope_at: (scope.key.to_owned(), scope.origin.clone()) })
+    Ok(ApiSettings { options, app, identity, scope_at: (scope.key.to_owned(), scope.origin.clone()), option_at })
 }
 
 /// Without a scope Microsoft.Identity.Web calls the API without a token and says so in a log; here it is an error.
@@ -124,13 +159,22 @@ fn headers(section: &Section<'_>) -> Result<HeaderMap, ConfigurationError> {
     Ok(headers)
 }
 
-fn acquire_token_options(section: &Section<'_>) -> Result<(AcquireTokenOptions, Option<String>), ConfigurationError> {
+/// What `AcquireTokenOptions` says.
+#[derive(Default)]
+struct TokenSettings {
+    token: AcquireTokenOptions,
+    app: Option<String>,
+    identity: Option<Identity>,
+    option_at: Vec<(OptionToCheck, String, Origin)>,
+}
+
+fn acquire_token_options(section: &Section<'_>) -> Result<TokenSettings, ConfigurationError> {
     let Some(section) = section.section(keys::ACQUIRE_TOKEN_OPTIONS)? else {
-        return Ok((AcquireTokenOptions::default(), None));
+        return Ok(TokenSettings::default());
     };
-    for name in keys::UNSUPPORTED_OF_TOKEN {
+    for (name, problem) in keys::UNSUPPORTED_OF_TOKEN {
         if let Some(origin) = section.is_set(name) {
-            let problem = "is set, which is not supported yet: leave it out";
+            let problem = format!("is set: {problem}");
             return Err(ConfigurationError::at(origin, &format!("{}:{name}", section.name()), problem));
         }
     }
@@ -150,11 +194,42 @@ fn acquire_token_options(section: &Section<'_>) -> Result<(AcquireTokenOptions, 
         })?),
         None => None,
     };
-    let options = AcquireTokenOptions {
-        tenant: section.text(&keys::TENANT)?.map(|text| text.value.to_owned()),
+    let mut option_at = Vec::new();
+    let mut pairs = |key: &Key, option: fn(String, String) -> OptionToCheck| {
+        let place = format!("{}:{}", section.name(), key.name);
+        let mut all = Vec::new();
+        for (name, value, origin) in section.pairs(key)? {
+            option_at.push((option(name.clone(), value.clone()), place.clone(), origin));
+            all.push((name, value));
+        }
+        Ok::<_, ConfigurationError>(all)
+    };
+    let query = pairs(&keys::TOKEN_QUERY, OptionToCheck::Query)?;
+    let headers = pairs(&keys::TOKEN_HEADERS, OptionToCheck::Header)?;
+    let mut text = |key: &Key, option: fn(String) -> OptionToCheck| {
+        let text = section.text(key)?;
+        option_at.extend(
+            text.as_ref().map(|text| (option(text.value.to_owned()), text.key.to_owned(), text.origin.clone())),
+        );
+        Ok::<_, ConfigurationError>(text.map(|text| text.value.to_owned()))
+    };
+    let token = AcquireTokenOptions {
+        tenant: text(&keys::TENANT, OptionToCheck::Tenant)?,
+        fmi_path: text(&keys::FMI_PATH, OptionToCheck::FmiPath)?,
+        query,
+        headers,
         claims,
         force_refresh: section.boolean(&keys::FORCE_REFRESH)?.unwrap_or(false),
         correlation_id,
+        change: None,
     };
-    Ok((options, section.text(&keys::AUTHENTICATION_OPTIONS_NAME)?.map(|text| text.value.to_owned())))
+    let app = section.text(&keys::AUTHENTICATION_OPTIONS_NAME)?.map(|text| text.value.to_owned());
+    Ok(TokenSettings { token, app, identity: managed_identity(&section)?, option_at })
+}
+
+fn managed_identity(section: &Section<'_>) -> Result<Option<Identity>, ConfigurationError> {
+    let Some(section) = section.section_if_object(keys::MANAGED_IDENTITY) else { return Ok(None) };
+    let Some(origin) = section.origin().cloned() else { return Ok(None) };
+    let client_id = section.text(&keys::USER_ASSIGNED)?.map(|text| text.value.to_owned());
+    Ok(Some(Identity { client_id, key: section.name().to_owned(), origin }))
 }

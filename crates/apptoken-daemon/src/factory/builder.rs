@@ -1,15 +1,15 @@
 //! How a factory is set up.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use apptoken::ConfidentialClientBuilder;
+use apptoken::{ConfidentialClientBuilder, Environment, ManagedIdentityClientBuilder};
 
 use super::{Adjust, Inner, TokenAcquirerFactory};
+use crate::azure_ad::Surroundings;
 use crate::configuration::{Configuration, Source};
 use crate::downstream::{HttpClient, HttpSettings};
 use crate::error::Error;
@@ -21,6 +21,7 @@ pub struct TokenAcquirerFactoryBuilder {
     variables: Option<Vec<(OsString, OsString)>>,
     section: String,
     adjust: Adjust,
+    adjust_identity: Box<dyn Fn(ManagedIdentityClientBuilder) -> ManagedIdentityClientBuilder + Send + Sync>,
     roots: Vec<Vec<u8>>,
     allow_http: bool,
     http: HttpSettings,
@@ -33,6 +34,7 @@ impl TokenAcquirerFactoryBuilder {
             variables: None,
             section: "AzureAd".to_owned(),
             adjust: Box::new(|builder| builder),
+            adjust_identity: Box::new(|builder| builder),
             roots: Vec::new(),
             allow_http: false,
             http: HttpSettings {
@@ -74,6 +76,16 @@ impl TokenAcquirerFactoryBuilder {
         adjust: impl Fn(ConfidentialClientBuilder) -> ConfidentialClientBuilder + Send + Sync + 'static,
     ) -> Self {
         self.adjust = Box::new(adjust);
+        self
+    }
+
+    /// Has the last word on the builder of each [`ManagedIdentityClient`](apptoken::ManagedIdentityClient) that the
+    /// settings ask for.
+    pub fn managed_identity(
+        mut self,
+        adjust: impl Fn(ManagedIdentityClientBuilder) -> ManagedIdentityClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.adjust_identity = Box::new(adjust);
         self
     }
 
@@ -126,6 +138,13 @@ impl TokenAcquirerFactoryBuilder {
         } else {
             self.files.into_iter().map(|path| Source { path, required: true }).collect()
         };
+        let environment = match &self.variables {
+            Some(given) => {
+                let unicode = |text: &OsString| text.to_str().map(str::to_owned);
+                given.iter().filter_map(|(name, value)| Some((unicode(name)?, unicode(value)?))).collect()
+            }
+            None => Environment::process(),
+        };
         let variables = self.variables.unwrap_or_else(|| std::env::vars_os().collect());
         let configuration = Configuration::load(&sources, &variables)?;
         let (adjust, roots) = (self.adjust, self.roots);
@@ -136,9 +155,11 @@ impl TokenAcquirerFactoryBuilder {
                 let trusting = roots.iter().fold(builder, ConfidentialClientBuilder::add_root_certificate_pem);
                 adjust(trusting)
             }),
+            surroundings: Surroundings { environment, adjust_identity: self.adjust_identity },
             allow_http: self.allow_http,
             http: Arc::new(HttpClient::new(self.http)),
-            clients: Mutex::new(HashMap::new()),
+            clients: Mutex::default(),
+            identities: Mutex::default(),
         };
         Ok(TokenAcquirerFactory(Arc::new(inner)))
     }
