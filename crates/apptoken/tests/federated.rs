@@ -2,6 +2,8 @@
 //! a token endpoint that checks the assertion's issuer, subject, audience, time and signature.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "at_entra/federated.rs"]
+mod at_entra;
 mod common;
 mod stub;
 

@@ -1,6 +1,8 @@
 //! Every managed-identity source in its own dialect, over HTTP, against servers that take nothing else.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "at_entra/managed_identity.rs"]
+mod at_entra;
 mod stub;
 
 use std::sync::Arc;

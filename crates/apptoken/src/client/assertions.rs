@@ -33,6 +33,11 @@ pub(super) struct AppAssertion {
 impl AssertionSource for AppAssertion {
     async fn assertion(&self, request: AssertionRequest) -> Result<SecretString, Cause> {
         let call = self.app.acquire_token_for_client(&self.scope).correlation_id(request.correlation_id);
+        // an agent's first leg: a token of the blueprint's for this agent
+        let call = match &request.fmi_path {
+            Some(path) => call.fmi_path(path),
+            None => call,
+        };
         let token = match &request.claims {
             Some(claims) => call.claims(claims).await,
             None => call.await,

@@ -80,7 +80,7 @@ pub const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
-fn seed() -> Seed {
+pub fn seed() -> Seed {
     let seed = json!({
         "tenants": [
             { "tenantId": "11111111-1111-4111-8111-111111111111", "displayName": "Contoso", "defaultDomain": CONTOSO },
