@@ -220,7 +220,10 @@ impl Drop for InFlight {
 fn token(number: usize, refresh_at: u64) -> Arc<TokenData> {
     let refresh_at = Moment(refresh_at);
     let (margin_at, expires_at) = (refresh_at + Duration::from_secs(1), refresh_at + Duration::from_secs(2));
-    Arc::new(TokenData { number, timetable: Timetable { refresh_at, margin_at, expires_at } })
+    Arc::new(TokenData {
+        number,
+        timetable: Timetable { refresh_at, margin_at, expires_at, extended_until: expires_at },
+    })
 }
 
 const NOW: Moment = Moment(10_000);

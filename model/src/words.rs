@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) struct Error(pub(crate) Option<Duration>);
 
 impl Error {
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn asked_to_wait(&self) -> Option<Duration> {
         self.0
     }
 
@@ -59,6 +59,7 @@ pub(crate) mod telemetry {
 pub(crate) mod token {
     use std::sync::Arc;
 
+    use super::Error;
     use super::clock::Moment;
 
     #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,13 @@ pub(crate) mod token {
         pub(crate) refresh_at: Moment,
         pub(crate) margin_at: Moment,
         pub(crate) expires_at: Moment,
+        pub(crate) extended_until: Moment,
+    }
+
+    impl Timetable {
+        pub(crate) fn outlives(&self, _error: &Error, now: Moment) -> bool {
+            now < self.expires_at
+        }
     }
 
     #[derive(Debug)]

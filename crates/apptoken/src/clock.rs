@@ -1,13 +1,15 @@
 //! The one door to the time. Everything that expires, waits or is measured asks the client's [`Clock`], so that tests
 //! move a [`ManualClock`] instead of sleeping.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::ops::Add;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where the client takes the time from.
@@ -161,7 +163,14 @@ pub struct ManualClock {
     start: Duration,
     elapsed: AtomicU64,
     slept: AtomicU64,
-    waiting: Mutex<Vec<Waker>>,
+    alarms: Mutex<Alarms>,
+}
+
+/// Those who wait, by when they are due and a number of their own.
+#[derive(Debug, Default)]
+struct Alarms {
+    waiting: BTreeMap<(Moment, u64), Waker>,
+    set: u64,
 }
 
 impl ManualClock {
@@ -169,15 +178,18 @@ impl ManualClock {
     #[must_use]
     pub fn new(start: SystemTime) -> Self {
         let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start, elapsed: AtomicU64::new(0), slept: AtomicU64::new(0), waiting: Mutex::default() }
+        Self { start, elapsed: AtomicU64::new(0), slept: AtomicU64::new(0), alarms: Mutex::default() }
     }
 
     /// Moves both times forward.
     pub fn advance(&self, duration: Duration) {
-        self.elapsed.fetch_add(millis(duration), Ordering::SeqCst);
-        for waker in std::mem::take(&mut *self.waiting()) {
-            waker.wake();
-        }
+        let now = self.elapsed.fetch_add(millis(duration), Ordering::SeqCst).saturating_add(millis(duration));
+        let due = {
+            let mut alarms = self.alarms();
+            let later = alarms.waiting.split_off(&(Moment(now.saturating_add(1)), 0));
+            mem::replace(&mut alarms.waiting, later)
+        };
+        due.into_values().for_each(Waker::wake);
     }
 
     /// The sum of all sleeps.
@@ -186,8 +198,8 @@ impl ManualClock {
         Duration::from_millis(self.slept.load(Ordering::SeqCst))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn alarms(&self) -> MutexGuard<'_, Alarms> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -214,16 +226,42 @@ impl Clock for ManualClock {
     }
 
     fn until(&self, moment: Moment) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(poll_fn(move |context| {
-            // under the lock, so that no advance falls between the look and the wait
-            let mut waiting = self.waiting();
-            if self.now() >= moment {
-                return Poll::Ready(());
-            }
-            waiting.retain(|waker| !waker.will_wake(context.waker()));
-            waiting.push(context.waker().clone());
-            Poll::Pending
-        }))
+        Box::pin(Alarm { clock: self, moment, number: None })
+    }
+}
+
+/// A wait on a [`ManualClock`].
+struct Alarm<'a> {
+    clock: &'a ManualClock,
+    moment: Moment,
+    number: Option<u64>,
+}
+
+impl Future for Alarm<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // under the lock, so that no advance falls between the look and the wait
+        let mut alarms = this.clock.alarms();
+        if this.clock.now() >= this.moment {
+            return Poll::Ready(());
+        }
+        let number = *this.number.get_or_insert_with(|| {
+            alarms.set += 1;
+            alarms.set
+        });
+        let replaced = alarms.waiting.insert((this.moment, number), context.waker().clone());
+        drop(alarms);
+        drop(replaced); // after the lock
+        Poll::Pending
+    }
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        // the waker is dropped after the lock
+        let _waker = self.number.and_then(|number| self.clock.alarms().waiting.remove(&(self.moment, number)));
     }
 }
 

@@ -24,6 +24,8 @@ struct Inner {
     denied: Option<Denied>,
     transient: bool,
     retry_after: Option<Duration>,
+    /// It is this client's own pause, and not the authority's wish.
+    withheld: bool,
     correlation_id: Option<Uuid>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -95,10 +97,21 @@ impl Error {
         self.0.transient
     }
 
-    /// How long the authority wants to be left alone, counted from when this error was made.
+    /// How long the authority wants to be left alone, or, while the client spares a failing one, when it is asked next;
+    /// counted from when this error was made.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// Whether the authority is down or throttles, and has not said no.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_transient() && matches!(self.kind(), ErrorKind::Throttled | ErrorKind::Transport)
+    }
+
+    /// How long the authority asked to be left alone.
+    pub(crate) fn asked_to_wait(&self) -> Option<Duration> {
+        self.0.retry_after.filter(|_| !self.0.withheld)
     }
 
     /// What to do about it, in a sentence: for a person.
@@ -136,6 +149,10 @@ impl Error {
         self.with(|inner| inner.retry_after = wait)
     }
 
+    pub(crate) fn withheld_for(self, pause: Option<Duration>) -> Self {
+        self.with(|inner| (inner.retry_after, inner.withheld) = (pause, pause.is_some()))
+    }
+
     pub(crate) fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let source = source.into();
         self.with(|inner| inner.source = Some(source.into()))
@@ -167,6 +184,7 @@ impl Inner {
             denied: self.denied.clone(),
             transient: self.transient,
             retry_after: self.retry_after,
+            withheld: self.withheld,
             correlation_id: self.correlation_id,
             source: self.source.clone(),
         }

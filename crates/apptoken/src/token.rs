@@ -44,8 +44,18 @@ pub(crate) struct Timetable {
     pub(crate) refresh_at: Moment,
     /// From here on callers wait for a new token, and get this one only when there is none.
     pub(crate) margin_at: Moment,
-    /// From here on it is worthless.
+    /// From here on it is worthless, except in an outage.
     pub(crate) expires_at: Moment,
+    /// Until here it serves while the authority is down; the same as before for a client that does not allow it.
+    pub(crate) extended_until: Moment,
+}
+
+impl Timetable {
+    /// Whether the token may serve although a request for a new one ended in `error`: while it is valid, always; after
+    /// that only in an outage.
+    pub(crate) fn outlives(&self, error: &Error, now: Moment) -> bool {
+        now < self.expires_at || (now < self.extended_until && error.is_outage())
+    }
 }
 
 /// How one caller came by the token.
@@ -55,6 +65,7 @@ pub(crate) struct How {
     pub(crate) level: CacheLevel,
     pub(crate) reason: RefreshReason,
     pub(crate) stale: bool,
+    pub(crate) extended: bool,
     pub(crate) total: Millis,
     pub(crate) http: Millis,
     /// What the second cache level took of it.
@@ -88,6 +99,7 @@ impl How {
         level: CacheLevel::L1,
         reason: RefreshReason::NotApplicable,
         stale: false,
+        extended: false,
         total: Millis::ZERO,
         http: Millis::ZERO,
         cache: Millis::ZERO,
@@ -142,8 +154,11 @@ pub struct Metadata {
     pub cache_level: CacheLevel,
     /// Why the authority was asked.
     pub refresh_reason: RefreshReason,
-    /// The authority could not give a new token, and this one is within its last five minutes.
+    /// The authority could not give a new token, and this one is within its last five minutes, or past them.
     pub stale: bool,
+    /// It has expired, and serves within the authority's `ext_expires_in` because the authority is down: only with
+    /// [`allow_extended_lifetime`](crate::ConfidentialClientBuilder::allow_extended_lifetime).
+    pub extended: bool,
     /// The call's whole duration; zero for a hit, which takes nanoseconds.
     pub duration_total: Duration,
     /// The part of it that was spent on HTTP, retries included; zero unless the authority was asked.
@@ -221,6 +236,7 @@ impl AccessToken {
             cache_level: self.how.level,
             refresh_reason: self.how.reason,
             stale: self.how.stale,
+            extended: self.how.extended,
             duration_total: self.how.total.into(),
             duration_http: self.how.http.into(),
             duration_cache: self.how.cache.into(),

@@ -198,8 +198,8 @@ mod github {
     #[tokio::test]
     async fn an_ill_provider_is_asked_again_and_told_apart() {
         for (code, body, requests, kind, transient) in [
-            (500, "", 2, ErrorKind::Transport, true),
-            (429, "", 1, ErrorKind::Throttled, true),
+            (500, "", 4, ErrorKind::Transport, true),
+            (429, "", 4, ErrorKind::Throttled, true),
             (200, "<html>", 1, ErrorKind::Protocol, false),
             (200, r#"{"value":""}"#, 1, ErrorKind::Protocol, false),
         ] {

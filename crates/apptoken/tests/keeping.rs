@@ -219,9 +219,11 @@ async fn retries_are_as_configured() {
     let world = World::start().await;
     for (policy, failures, want) in [
         (RetryPolicy::default(), 1, Ok(2)),
-        (RetryPolicy::default(), 2, Err(2)),
+        (RetryPolicy::default(), 3, Ok(4)),
+        (RetryPolicy::default(), 4, Err(4)),
         (RetryPolicy::NONE, 1, Err(1)),
-        (RetryPolicy { max_retries: 3, ..RetryPolicy::default() }, 3, Ok(4)),
+        (RetryPolicy { max_retries: 1, ..RetryPolicy::default() }, 2, Err(2)),
+        (RetryPolicy { max_retries: 6, base_delay: Duration::from_millis(500), ..RetryPolicy::default() }, 6, Ok(7)),
         (RetryPolicy { max_retries: 9, give_up_after: Duration::ZERO, ..RetryPolicy::default() }, 9, Err(1)),
     ] {
         world.entra.faults().clear();

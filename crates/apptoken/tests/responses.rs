@@ -158,40 +158,61 @@ async fn refusals_are_classified_by_status_and_body() {
 async fn retry_after_is_seconds_or_a_date_and_bounded() {
     const DATE: (&str, &str) = ("date", "Wed, 21 Oct 2015 07:28:00 GMT");
     for (headers, want) in [
-        (&[("retry-after", "30")][..], Some(30)),
-        (&[("retry-after", " 30 ")], Some(30)),
-        (&[("retry-after", "86400")], Some(3600)),
-        (&[("retry-after", "Wed, 21 Oct 2015 07:29:30 GMT"), DATE], Some(90)),
+        (&[("retry-after", "30")][..], Some(30_000)),
+        (&[("retry-after", " 30 ")], Some(30_000)),
+        (&[("retry-after", "1.5")], Some(1500)),
+        (&[("retry-after", "86400")], Some(3_600_000)),
+        (&[("retry-after", "1e300")], Some(3_600_000)),
+        (&[("retry-after", "inf")], Some(3_600_000)),
+        (&[("retry-after", "99999999999999999999999")], Some(3_600_000)),
+        (&[("retry-after", "Wed, 21 Oct 2015 07:29:30 GMT"), DATE], Some(90_000)),
+        (&[("retry-after", "Wed, 21 Oct 2065 07:29:30 GMT"), DATE], Some(3_600_000)),
         (&[("retry-after", "Wed, 21 Oct 2015 07:27:00 GMT"), DATE], None),
         (&[("retry-after", "Wed, 21 Oct 2015 07:29:30 GMT")], None),
+        (&[("retry-after-ms", "250")], Some(250)),
+        (&[("x-ms-retry-after-ms", "12000"), ("retry-after", "13")], Some(12_000)),
+        (&[("x-ms-retry-after-ms", "later"), ("retry-after", "13")], Some(13_000)),
+        (&[("retry-after-ms", "99999999999")], Some(3_600_000)),
         (&[("retry-after", "0")], None),
         (&[("retry-after", "-1")], None),
+        (&[("retry-after", "NaN")], None),
         (&[("retry-after", "soon")], None),
+        (&[("retry-after", "")], None),
         (&[], None),
     ] {
+        let error = read(Ok(response(503, headers, ""))).await.0.unwrap_err();
+        assert_eq!(error.retry_after(), want.map(Duration::from_millis), "{headers:?}");
+        // who is throttled waits in any case
         let error = read(Ok(response(429, headers, ""))).await.0.unwrap_err();
-        assert_eq!(error.retry_after(), want.map(Duration::from_secs), "{headers:?}");
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(want.unwrap_or(5000))), "{headers:?}");
     }
 }
 
 #[tokio::test]
-async fn an_ill_authority_is_asked_again_unless_it_wants_to_be_left_alone() {
-    for (headers, retried) in [
-        (&[][..], true),
-        (&[("retry-after", "0")], true),
-        (&[("retry-after", "soon")], true),
-        (&[("retry-after", "1")], false),
+async fn an_ill_authority_is_asked_again_unless_it_wants_to_be_left_alone_for_long() {
+    for (status, headers, retried, slept) in [
+        (503, &[][..], true, 0..=1000),
+        (500, &[("retry-after", "0")], true, 0..=1000),
+        (502, &[("retry-after", "soon")], true, 0..=1000),
+        (408, &[], true, 0..=1000),
+        (429, &[], true, 0..=1000),
+        (429, &[("retry-after-ms", "1500")], true, 1500..=1650),
+        (503, &[("retry-after", "5")], true, 5000..=5500),
+        (503, &[("retry-after", "6")], false, 0..=0),
+        (400, &[("retry-after", "1")], false, 0..=0),
+        (501, &[], true, 0..=1000),
     ] {
-        let transport = Scripted::default();
-        transport.0.lock().unwrap().push_back(Ok(response(503, headers, "")));
+        let (transport, clock) = (Scripted::default(), Arc::new(ManualClock::default()));
+        transport.0.lock().unwrap().push_back(Ok(response(status, headers, "")));
         let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
             .tenant("contoso.com")
             .client_secret(format!("{}-secret", testkit::CANARY))
             .transport(transport)
-            .clock(Arc::new(ManualClock::default()))
+            .clock(clock.clone())
             .build()
             .unwrap();
-        assert_eq!(client.acquire_token_for_client(SCOPE).await.is_ok(), retried, "{headers:?}");
+        assert_eq!(client.acquire_token_for_client(SCOPE).await.is_ok(), retried, "{status} {headers:?}");
+        assert!(slept.contains(&clock.slept().as_millis()), "{status} {headers:?}: {:?}", clock.slept());
     }
 }
 

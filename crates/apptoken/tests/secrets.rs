@@ -53,7 +53,7 @@ async fn no_secret_is_ever_written() {
         [Fault::Garbage, Fault::Truncated, Fault::Reset, Fault::Status { status: 500, retry_after: None, body: None }]
     {
         world.entra.faults().clear();
-        world.entra.faults().next_token_requests(2, fault);
+        world.entra.faults().next_token_requests(4, fault);
         let error = secret_client.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap_err();
         testkit::witness_error(&error);
     }

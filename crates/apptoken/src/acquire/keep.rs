@@ -28,6 +28,7 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
             refresh_at: now + refresh_at.min(life - margin),
             margin_at: now + (life - margin),
             expires_at: now + life,
+            extended_until: now + grant.ext_expires_in.filter(|_| client.extended_lifetime).unwrap_or(life),
         },
     }
 }

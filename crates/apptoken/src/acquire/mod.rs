@@ -30,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Memory,
     /// For one acquisition, whatever it waits for.
     pub(crate) timeout: Duration,
+    /// Whether a token may serve past its end, within `ext_expires_in`, while the authority is down.
+    pub(crate) extended_lifetime: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -113,7 +115,8 @@ pub(crate) fn hit(client: &Inner, call: &Call<'_>) -> Option<AccessToken> {
 pub(crate) fn served(data: Arc<TokenData>, now: Moment) -> AccessToken {
     telemetry::hit(&data, now);
     let stale = now >= data.timetable.margin_at;
-    AccessToken { data, how: How { stale, ..How::HIT } }
+    let extended = stale && now >= data.timetable.expires_at;
+    AccessToken { data, how: How { stale, extended, ..How::HIT } }
 }
 
 /// Everything that is not a hit: checks the call, finds its slot and goes on there.
@@ -173,8 +176,8 @@ async fn decide(
                 fallback = Some(token);
                 RefreshReason::Expired
             }
-            Standing::Empty { expired: true } if !call.insists() => RefreshReason::Expired,
-            Standing::Empty { expired: false } if !call.insists() => RefreshReason::NoCachedToken,
+            Standing::Expired if !call.insists() => RefreshReason::Expired,
+            Standing::Empty if !call.insists() => RefreshReason::NoCachedToken,
             _ => RefreshReason::ForceRefreshOrClaims,
         };
         *why = reason;
@@ -217,13 +220,14 @@ async fn decide(
                 return Ok(AccessToken { how: How { total, http: token.how.http.min(total), ..token.how }, ..token });
             }
             // a valid token beats an error
-            (Some(Err(error)), Some(token)) if client.clock.now() < token.timetable.expires_at => {
+            (Some(Err(error)), Some(token)) if token.timetable.outlives(&error, client.clock.now()) => {
                 tracing::debug!(
                     name: "apptoken.token.kept", target: TARGET,
                     %error, expires_on = ?token.expires_on, "the kept token serves, as it is still valid"
                 );
+                let AccessToken { data, how } = served(token, client.clock.now());
                 let total = client.clock.now().since(started).into();
-                return Ok(AccessToken { data: token, how: How { reason, stale: true, total, ..How::HIT } });
+                return Ok(AccessToken { data, how: How { reason, stale: true, total, ..how } });
             }
             (Some(Err(error)), _) => return Err(error),
             // the request panicked in the hands of one caller, whose affair that is: ask anew
@@ -267,7 +271,15 @@ fn flight(
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     let span = telemetry::request_span(client.issuer.client_id(), &tenant, &scope, reason, correlation_id);
     let request = async move {
-        let asked = Asked { tenant: &tenant, scope: &scope, correlation_id, options: &options, reason, rejected };
+        let asked = Asked {
+            tenant: &tenant,
+            scope: &scope,
+            correlation_id,
+            options: &options,
+            reason,
+            deadline: client.clock.now() + limit,
+            rejected,
+        };
         let outcome = within(&*client.clock, limit, ask(&client, asked))
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));

@@ -78,7 +78,7 @@ impl Memory {
         let slots = self.slots.pin();
         // one count is the map's own: more means a TokenSource, or a request in flight
         let idle = |slot: &Arc<Slot>| Arc::strong_count(slot) == 1;
-        slots.retain(|_, slot| !idle(slot) || slot.expires_at().is_some_and(|end| now < end));
+        slots.retain(|_, slot| !idle(slot) || slot.ends_at().is_some_and(|end| now < end));
         if slots.len() < self.max_entries {
             return;
         }

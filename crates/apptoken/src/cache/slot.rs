@@ -41,11 +41,11 @@ type InFlight = (Option<Box<str>>, Weak<Flight<Outcome>>);
 
 /// How a slot's token stands.
 pub(crate) enum Standing {
-    /// None, or it has expired.
-    Empty {
-        expired: bool,
-    },
-    /// Within its last minutes: to be replaced, and to be handed out only if that fails.
+    /// There is none.
+    Empty,
+    /// There was one.
+    Expired,
+    /// Within its last minutes, or its extended lifetime: to be replaced, and to be handed out only if that fails.
     Ageing(Arc<TokenData>),
     /// Good, but a refresh is due.
     Due(Arc<TokenData>),
@@ -64,10 +64,10 @@ impl Slot {
         if let Some(token) = self.fresh(now) {
             return Standing::Fresh(token);
         }
-        let Some(token) = self.token.load_full() else { return Standing::Empty { expired: false } };
+        let Some(token) = self.token.load_full() else { return Standing::Empty };
         let timetable = token.timetable;
-        if now >= timetable.expires_at {
-            Standing::Empty { expired: true }
+        if now >= timetable.extended_until {
+            Standing::Expired
         } else if now >= timetable.margin_at {
             Standing::Ageing(token)
         } else {
@@ -132,16 +132,17 @@ impl Slot {
     /// A request has failed. The token, if there is one, stays, and is handed out for a while without asking again.
     pub(crate) fn failed(&self, error: &Error, now: Moment) {
         let mut state = self.lock();
-        if let Some(wait) = error.retry_after() {
+        if let Some(wait) = error.asked_to_wait() {
             state.wait = Some((now + wait, error.clone()));
         }
         let token = self.token.load();
-        let Some(token) =
-            token.as_ref().filter(|token| now >= token.timetable.refresh_at && now < token.timetable.expires_at)
-        else {
+        let Some(token) = token.as_ref().filter(|token| now >= token.timetable.refresh_at) else { return };
+        if !token.timetable.outlives(error, now) {
+            // also when a caller, tired of waiting, had it handed out meanwhile
+            self.fresh_until.store(0, Ordering::Release);
             return;
-        };
-        let pause = error.retry_after().unwrap_or_else(|| PAUSE + random_below(PAUSE));
+        }
+        let pause = error.asked_to_wait().unwrap_or_else(|| PAUSE + random_below(PAUSE));
         self.keep_until(token, now, pause);
     }
 
@@ -163,18 +164,21 @@ impl Slot {
         self.token.load_full()
     }
 
-    pub(crate) fn expires_at(&self) -> Option<Moment> {
-        self.token.load().as_ref().map(|token| token.timetable.expires_at)
+    /// When the token is of no more use.
+    pub(crate) fn ends_at(&self) -> Option<Moment> {
+        self.token.load().as_ref().map(|token| token.timetable.extended_until)
     }
 
     pub(crate) fn filled_at(&self) -> Option<Moment> {
         self.lock().filled_at
     }
 
-    /// Hands `token` out for a while longer: until its last minutes, or, when it is in them, until its end.
+    /// Hands `token` out for a while longer: until its last minutes; when it is in them, until its end; and when it is
+    /// past that, until the end of its extended lifetime.
     fn keep_until(&self, token: &TokenData, now: Moment, longer: Duration) {
-        let Timetable { margin_at, expires_at, .. } = token.timetable;
-        let bound = if now < margin_at { margin_at } else { expires_at };
+        let Timetable { margin_at, expires_at, extended_until, .. } = token.timetable;
+        let ends = [margin_at, expires_at, extended_until];
+        let bound = ends.into_iter().find(|end| now < *end).unwrap_or(now);
         self.fresh_until.store((now + longer).min(bound).as_millis(), Ordering::Release);
     }
 
@@ -186,7 +190,7 @@ impl Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("expires_at", &self.expires_at()).finish_non_exhaustive()
+        f.debug_struct("Slot").field("ends_at", &self.ends_at()).finish_non_exhaustive()
     }
 }
 
@@ -219,14 +223,19 @@ pub(super) mod tests {
             correlation_id: Uuid::nil(),
             expires_on: SystemTime::UNIX_EPOCH,
             refresh_on: None,
-            timetable: Timetable { refresh_at: at(refresh_at), margin_at: at(margin_at), expires_at: at(expires_at) },
+            timetable: Timetable {
+                refresh_at: at(refresh_at),
+                margin_at: at(margin_at),
+                expires_at: at(expires_at),
+                extended_until: at(expires_at),
+            },
         })
     }
 
     #[test]
     fn a_caller_that_looked_before_the_token_came_does_not_ask_again() {
         let slot = Slot::default();
-        assert!(matches!(slot.standing(at(1)), Standing::Empty { expired: false }));
+        assert!(matches!(slot.standing(at(1)), Standing::Empty));
         slot.store(token(50, 55, 60), at(1), 0);
         let never = || unreachable!("the token is there");
         assert!(matches!(slot.join_or_ask(at(1), None, |_| true, never), Ok(None)));

@@ -190,6 +190,7 @@ impl ManagedIdentityClientBuilder {
             scope_rule: ScopeRule::Resource,
             memory: Memory::new(self.max_entries),
             timeout: self.timeout,
+            extended_lifetime: false,
             clock: self.clock,
         };
         Ok(ManagedIdentityClient { inner: Arc::new(inner), source: kind })

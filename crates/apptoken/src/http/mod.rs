@@ -1,11 +1,16 @@
-//! How requests travel: the [`Transport`] trait, its implementation on reqwest, and retries.
+//! How requests travel: the [`Transport`] trait, its implementation on reqwest, retries, and what spares the hosts.
 
 mod challenge;
+mod circuit;
+mod guard;
+mod limiter;
 mod observed;
 mod pin;
 #[cfg(feature = "reqwest")]
 mod proxy;
 mod retry;
+mod retry_after;
+mod skew;
 #[cfg(feature = "reqwest")]
 mod transport_reqwest;
 
@@ -13,14 +18,21 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use ::http::StatusCode;
 use bytes::Bytes;
 
 pub use challenge::{WwwAuthenticate, claims_challenge};
+pub use circuit::CircuitPolicy;
+pub(crate) use guard::Guarded;
+pub use limiter::RequestRate;
 pub(crate) use observed::Observed;
 pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
-pub(crate) use retry::{random_below, retry_after, send_with_retry};
+pub(crate) use retry::{random_below, send_with_retry};
+pub(crate) use retry_after::retry_after;
+pub(crate) use skew::Skew;
 #[cfg(feature = "reqwest")]
 pub use transport_reqwest::{ReqwestTransport, ReqwestTransportBuilder};
 
@@ -62,6 +74,7 @@ impl<T: Transport> Transport for Arc<T> {
 pub struct TransportError {
     kind: TransportErrorKind,
     source: Box<dyn std::error::Error + Send + Sync>,
+    next_try: Option<Duration>,
 }
 
 /// Where a request got stuck.
@@ -80,18 +93,37 @@ pub enum TransportErrorKind {
     Tls,
     /// The answer is longer than allowed. Not retried.
     TooLarge,
+    /// The client held the request back, to spare the host: it keeps failing ([`CircuitPolicy`]), or too many requests
+    /// wait already ([`RequestRate`]).
+    Withheld,
+}
+
+impl TransportErrorKind {
+    /// Whether the next try may fare better: the network or the host is to blame, and not what was sent.
+    pub(crate) fn is_transient(self) -> bool {
+        matches!(self, Self::Body | Self::Connect | Self::Timeout | Self::Withheld)
+    }
 }
 
 impl TransportError {
     /// For implementers of [`Transport`].
     pub fn new(kind: TransportErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { kind, source: source.into() }
+        Self { kind, source: source.into(), next_try: None }
+    }
+
+    fn withheld(why: String, next_try: Duration) -> Self {
+        Self { next_try: Some(next_try), ..Self::new(TransportErrorKind::Withheld, why) }
     }
 
     /// Where the request got stuck.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
+    }
+
+    /// When a request that was withheld would be sent.
+    pub(crate) fn next_try(&self) -> Option<Duration> {
+        self.next_try
     }
 }
 
@@ -104,6 +136,7 @@ impl fmt::Display for TransportError {
             TransportErrorKind::Timeout => "no answer in time",
             TransportErrorKind::Tls => "the server's certificate is not trusted",
             TransportErrorKind::TooLarge => "the answer is too long",
+            TransportErrorKind::Withheld => return write!(f, "it was not sent, because {}", self.source),
         })
     }
 }
@@ -123,4 +156,9 @@ impl<T: Transport> DynTransport for T {
     fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>> {
         Box::pin(Transport::send(self, request))
     }
+}
+
+/// Whether the host could not do its work, and may later.
+pub(crate) fn is_ill(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }

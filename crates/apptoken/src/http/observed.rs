@@ -57,6 +57,7 @@ impl InWords for TransportErrorKind {
             Self::Timeout => "timeout",
             Self::Tls => "tls",
             Self::TooLarge => "too_large",
+            Self::Withheld => "withheld",
         }
     }
 }

@@ -1,27 +1,28 @@
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use ::http::header::{DATE, RETRY_AFTER};
-use ::http::{HeaderMap, StatusCode};
+use ::http::StatusCode;
 
-use super::{DynTransport, Request, Response, TransportError, TransportErrorKind};
+use super::{DynTransport, Request, Response, TransportError, is_ill, retry_after};
 use crate::clock::Clock;
 use crate::telemetry::{self, TARGET};
 
 /// How often and how patiently a token request is sent again.
 ///
-/// Retried are time-outs, failed and broken connections, 408 and 5xx. What carries a `Retry-After` is not, unless it asks
-/// for no wait at all: the wait is remembered with the token's slot instead of being slept through by a caller.
+/// Retried are 408, 429 and 5xx, no answer in time, and connections that fail, TLS included, or break. A `Retry-After` of
+/// up to five seconds is waited for; a longer one is not slept through by a caller, but remembered with the token's slot:
+/// until then, calls for this token fail at once, or get the kept one while it is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Further tries after the first. Default: 1. Zero switches retries off.
+    /// Further tries after the first. Default: 3. Zero switches retries off.
     pub max_retries: u32,
     /// The longest wait before the first retry; it doubles with each. The wait itself is random between zero and this
     /// (full jitter), so that many processes do not come back together. Default: 1 second.
     pub base_delay: Duration,
     /// Bound of the doubling. Default: 30 seconds.
     pub max_delay: Duration,
-    /// No retry begins later than this after the first try began. Default: 60 seconds.
+    /// No retry begins later than this after the first try began, nor after the end of the whole acquisition's
+    /// [`timeout`](crate::ConfidentialClientBuilder::timeout). Default: 60 seconds.
     pub give_up_after: Duration,
 }
 
@@ -30,15 +31,38 @@ impl RetryPolicy {
     pub const NONE: Self = Self { max_retries: 0, ..Self::DEFAULT };
 
     const DEFAULT: Self = Self {
-        max_retries: 1,
+        max_retries: 3,
         base_delay: Duration::from_secs(1),
         max_delay: Duration::from_secs(30),
         give_up_after: Duration::from_secs(60),
     };
 
-    fn delay(&self, retries_so_far: u32) -> Duration {
-        let longest = self.base_delay.saturating_mul(1 << retries_so_far.min(16)).min(self.max_delay);
-        random_below(longest)
+    /// The same, with no retry that would begin after `left`.
+    pub(crate) fn within(&self, left: Duration) -> Self {
+        Self { give_up_after: self.give_up_after.min(left), ..*self }
+    }
+
+    /// How long to wait before the next try; `None`: this was the last.
+    fn delay_after(&self, outcome: &Result<Response, TransportError>, retries: u32) -> Option<Duration> {
+        if retries >= self.max_retries {
+            return None;
+        }
+        let longest = self.base_delay.saturating_mul(1 << retries.min(16)).min(self.max_delay);
+        let backoff = random_below(longest);
+        match outcome {
+            Ok(response) if is_ill(response.status()) || response.status() == StatusCode::TOO_MANY_REQUESTS => {
+                let asked = retry_after(response.headers()).unwrap_or_default();
+                // those who were told the same time need not come at the same time
+                (asked <= LONGEST_SLEEP).then(|| (asked + random_below(asked / 10)).max(backoff))
+            }
+            Err(error) if error.kind().is_transient() => match error.next_try() {
+                // nobody begins to wait for a host that is down; who has begun goes on
+                Some(_) if retries == 0 => None,
+                Some(next_try) => Some(next_try + backoff),
+                None => Some(backoff),
+            },
+            Ok(_) | Err(_) => None,
+        }
     }
 }
 
@@ -48,7 +72,8 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Sends `request`, and again as `policy` says. The last answer or error is the outcome.
+/// Sends `request`, and again as `policy` says. The outcome is the last answer, or the last error of a request that was
+/// sent.
 pub(crate) async fn send_with_retry(
     transport: &dyn DynTransport,
     clock: &dyn Clock,
@@ -57,32 +82,20 @@ pub(crate) async fn send_with_retry(
 ) -> Result<Response, TransportError> {
     let started = clock.now();
     let mut retries = 0;
+    let mut before = None;
     loop {
         let outcome = transport.send(request.clone()).await;
-        if retries == policy.max_retries || !worth_retrying(&outcome) {
-            return outcome;
-        }
-        let delay = policy.delay(retries);
-        if clock.now().since(started) + delay > policy.give_up_after {
-            return outcome;
-        }
+        let delay = policy.delay_after(&outcome, retries);
+        let delay = delay.filter(|delay| clock.now().since(started) + *delay <= policy.give_up_after);
+        let withheld = matches!(&outcome, Err(error) if error.next_try().is_some());
+        // a request that was withheld tells less than what became of the one before it
+        let outcome = before.filter(|_| withheld).unwrap_or(outcome);
+        let Some(delay) = delay else { return outcome };
+        before = Some(outcome);
         retries += 1;
         let delay_ms = telemetry::millis(delay);
         tracing::debug!(name: "apptoken.http.retry", target: TARGET, retries, delay_ms, "the request is sent again");
         clock.sleep(delay).await;
-    }
-}
-
-fn worth_retrying(outcome: &Result<Response, TransportError>) -> bool {
-    match outcome {
-        Ok(response) => {
-            let status = response.status();
-            (status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT)
-                && retry_after(response.headers()).is_none()
-        }
-        Err(error) => {
-            matches!(error.kind(), TransportErrorKind::Body | TransportErrorKind::Connect | TransportErrorKind::Timeout)
-        }
     }
 }
 
@@ -93,20 +106,5 @@ pub(crate) fn random_below(bound: Duration) -> Duration {
     bound.mul_f64(fraction)
 }
 
-/// `Retry-After` as seconds or as an HTTP date (RFC 9110 §10.2.3), at most an hour. A date is measured by the answer's
-/// own `Date`, so that this machine's clock does not matter.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let date = |name| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok();
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let wait = match text.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let (then, now): (SystemTime, SystemTime) = (date(RETRY_AFTER)?, date(DATE)?);
-            then.duration_since(now).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_WAIT)).filter(|wait| !wait.is_zero())
-}
-
-/// MSAL's bound too.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// What a caller waits because the authority asks for it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);

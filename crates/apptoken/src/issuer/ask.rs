@@ -35,7 +35,8 @@ impl App {
         let form = self.authority.kind().assertion_form();
         let capabilities = &self.capabilities;
         let occasion = Occasion { client_id: &self.client_id, authority, form, token_endpoint, asked, capabilities };
-        let means = Means { transport: &*self.transport, clock, retry: &self.retry };
+        let retry = self.retry.within(asked.deadline.since(clock.now()));
+        let means = Means { transport: &*self.transport, clock, retry: &retry };
         let credential = self.credential.current();
         let proof = credential.prove(&occasion, means).await?;
         let (granted, http) = self.exchange(&occasion, &proof, clock).await;
@@ -73,8 +74,12 @@ impl App {
             telemetry_headers: self.telemetry_headers,
         };
         let sent = clock.now();
+        let retry = self.retry.within(asked.deadline.since(sent));
         let granted = match request.to_http() {
-            Ok(http) => request.read(send_with_retry(&*self.transport, clock, &self.retry, http).await),
+            Ok(http) => {
+                let answer = send_with_retry(&*self.transport, clock, &retry, http).await;
+                request.read(answer, clock.system_time())
+            }
             Err(error) => Err(error),
         };
         (granted, clock.now().since(sent))

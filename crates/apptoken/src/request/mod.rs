@@ -12,6 +12,7 @@ pub(crate) use extra::Extra;
 pub(crate) use options::{Options, TokenHash};
 
 use crate::authority::Tenant;
+use crate::clock::Moment;
 use crate::token::RefreshReason;
 
 /// What an issuer is asked. It goes whole from the decision to the wire, so that a new option is a field of [`Options`]
@@ -24,6 +25,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) correlation_id: Uuid,
     pub(crate) options: &'a Options,
     pub(crate) reason: RefreshReason,
+    /// The end of the acquisition: no retry begins after it.
+    pub(crate) deadline: Moment,
     /// A token that was turned down by an API: a platform that can be told so is not to give it again.
     pub(crate) rejected: Option<TokenHash>,
 }

@@ -3,6 +3,7 @@
 mod response;
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use ::http::{Method, StatusCode};
@@ -15,7 +16,7 @@ pub(crate) use response::{Grant, json, shortened};
 use crate::Error;
 use crate::credential::Proof;
 use crate::error::ErrorKind;
-use crate::http::{Request, Response, TransportError, TransportErrorKind};
+use crate::http::{Request, Response, Skew, TransportError, TransportErrorKind};
 use crate::request::{Asked, Extra};
 use crate::telemetry::client_headers;
 
@@ -54,13 +55,13 @@ impl TokenRequest<'_> {
         Ok(request)
     }
 
-    /// What the answer grants, or why it does not.
-    pub(crate) fn read(&self, answer: Result<Response, TransportError>) -> Result<Grant, Error> {
+    /// What the answer, which came at `now`, grants, or why it does not.
+    pub(crate) fn read(&self, answer: Result<Response, TransportError>, now: SystemTime) -> Result<Grant, Error> {
         let grant = match answer {
             Ok(response) if response.status() == StatusCode::OK => {
                 response::grant(&response, self.asked.options.scheme)
             }
-            Ok(response) => Err(response::refusal(&response, self)),
+            Ok(response) => Err(response::refusal(&response, self, Skew::measured(response.headers(), now))),
             Err(error) => Err(self.unreachable(error)),
         };
         grant.map_err(|error| error.with_correlation_id(self.asked.correlation_id))
@@ -107,7 +108,7 @@ impl TokenRequest<'_> {
     }
 
     fn unreachable(&self, cause: TransportError) -> Error {
-        let kind = cause.kind();
+        let (kind, next_try) = (cause.kind(), cause.next_try());
         let what = format!("the token request to {} got no answer: {cause}", self.endpoint);
         let error = Error::new(ErrorKind::Transport, what).with_source(cause);
         match kind {
@@ -124,6 +125,9 @@ impl TokenRequest<'_> {
                 "trust the CA that signed it: a TLS-inspecting proxy's or the local Entra ID's CA is added with add_root_certificate_pem",
             ),
             TransportErrorKind::Setup => error.with_advice("install the machine's ca-certificates, or add the CA to trust by hand"),
+            TransportErrorKind::Withheld => error.transient().withheld_for(next_try).with_advice(
+                "nothing to do here: the client asks by itself when the pause is over; see that the authority is well",
+            ),
             TransportErrorKind::TooLarge => error.with_advice("something else than a token endpoint answers at this address"),
         }
     }

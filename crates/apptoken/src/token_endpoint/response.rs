@@ -6,13 +6,14 @@ use std::time::Duration;
 use ::http::StatusCode;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Deserializer, de};
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::TokenRequest;
 use crate::Error;
 use crate::error::{Denied, ErrorKind};
-use crate::http::{Response, retry_after};
+use crate::http::{Response, Skew, is_ill, retry_after};
 use crate::token::{Scheme, header};
 
 /// A token as the authority granted it (RFC 6749 §5.1).
@@ -22,6 +23,9 @@ pub(crate) struct Grant {
     pub(crate) scheme: Scheme,
     pub(crate) expires_in: Duration,
     pub(crate) refresh_in: Option<Duration>,
+    /// Entra's `ext_expires_in`, when it is longer than `expires_in`: how long the token may serve while the authority
+    /// is down.
+    pub(crate) ext_expires_in: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -30,23 +34,11 @@ struct GrantBody<'a> {
     access_token: Cow<'a, str>,
     token_type: String,
     expires_in: Seconds,
+    /// These two are advice, which does without when it makes no sense.
     #[serde(default)]
-    refresh_in: Option<Seconds>,
-}
-
-/// Entra's error envelope. Proxies and other endpoints leave members out or write the codes as a string.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RefusalBody {
-    error: String,
-    suberror: Option<String>,
-    error_description: String,
-    #[serde(deserialize_with = "codes")]
-    error_codes: Vec<u32>,
-    claims: Option<String>,
-    trace_id: Option<String>,
-    correlation_id: Option<String>,
-    timestamp: Option<String>,
+    refresh_in: Value,
+    #[serde(default)]
+    ext_expires_in: Value,
 }
 
 /// `wanted` is what was asked for: a token of another type would be used wrongly.
@@ -63,63 +55,96 @@ pub(super) fn grant(response: &Response, wanted: Scheme) -> Result<Grant, Error>
         )
         .with_advice(if wanted == Scheme::Bearer { OTHER_SERVER } else { NO_PROOFS }));
     }
+    let expires_in = body.expires_in.0;
     Ok(Grant {
         header: header(wanted, &[&body.access_token])?,
         scheme: wanted,
-        expires_in: body.expires_in.0,
-        refresh_in: body.refresh_in.map(|seconds| seconds.0).filter(|refresh| *refresh < body.expires_in.0),
+        expires_in,
+        refresh_in: lifetime(&body.refresh_in).filter(|refresh| *refresh < expires_in),
+        ext_expires_in: lifetime(&body.ext_expires_in).filter(|extended| *extended > expires_in),
     })
 }
 
 /// The error for an answer that is not 200. An endpoint that repeats the credential in its answer does not get it into
 /// an error.
-pub(super) fn refusal(response: &Response, request: &TokenRequest<'_>) -> Error {
+pub(super) fn refusal(response: &Response, request: &TokenRequest<'_>, skew: Option<Skew>) -> Error {
     let status = response.status();
-    let body: Option<RefusalBody> = serde_json::from_slice(json(response)).ok();
-    let denied = body.filter(|body| !body.error.is_empty()).map(|body| body.denied(status, request.proof.secret()));
+    let denied = denied(response, request.proof.secret());
     let words = denied.as_ref().map_or_else(String::new, |denied| format!(": {}", denied.description));
     let wait = retry_after(response.headers());
-    let error = if status == StatusCode::TOO_MANY_REQUESTS {
-        Error::new(ErrorKind::Throttled, format!("the authority throttles this app or tenant (HTTP 429){words}"))
-            .transient()
-            .with_advice("wait as long as Retry-After says; the client remembers it and sends nothing before then")
-    } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-        Error::new(ErrorKind::Transport, format!("the authority is ill (HTTP {}){words}", status.as_u16()))
-            .transient()
-            .with_advice("try again later; if it lasts, see the cloud's service health, and any proxy on the way")
-    } else if let Some(denied) = &denied {
-        let oauth = &denied.error;
-        Error::new(ErrorKind::Denied, format!("the authority refused ({oauth}, HTTP {}){words}", status.as_u16()))
-    } else {
-        foreign(response)
+    let error = match &denied {
+        _ if status == StatusCode::TOO_MANY_REQUESTS => {
+            Error::new(ErrorKind::Throttled, format!("the authority throttles this app or tenant (HTTP 429){words}"))
+                .transient()
+                .with_advice("wait as long as Retry-After says; the client remembers it and sends nothing before then")
+                .with_retry_after(wait.or(Some(UNSAID_WAIT)))
+        }
+        _ if is_ill(status) => {
+            Error::new(ErrorKind::Transport, format!("the authority is ill (HTTP {}){words}", status.as_u16()))
+                .transient()
+                .with_advice("try again later; if it lasts, see the cloud's service health, and any proxy on the way")
+                .with_retry_after(wait)
+        }
+        Some(denied) => {
+            let (oauth, status) = (&denied.error, status.as_u16());
+            let passing = denied.error == "temporarily_unavailable" || denied.codes.iter().any(|c| PASSING.contains(c));
+            let kind = match denied.codes.iter().any(|code| THROTTLED.contains(code)) {
+                true => ErrorKind::Throttled,
+                false if passing => ErrorKind::Transport,
+                false => ErrorKind::Denied,
+            };
+            let error = Error::new(kind, format!("the authority refused ({oauth}, HTTP {status}){words}"));
+            let error = if kind == ErrorKind::Denied { error } else { error.transient() };
+            match skew.and_then(|skew| clock_advice(denied, skew)) {
+                Some(advice) => error.with_advice(advice),
+                None => error,
+            }
+            .with_retry_after(wait)
+        }
+        None => foreign(response).with_retry_after(wait),
     };
-    let error = error.with_retry_after(wait);
     match denied {
         Some(denied) => error.with_denied(denied),
         None => error,
     }
 }
 
-impl RefusalBody {
-    fn denied(self, status: StatusCode, secret: &str) -> Denied {
-        // as it is, and as it stood in the form
-        let encoded = Zeroizing::new(form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>());
-        let clean = |text: &str| match secret {
-            "" => text.to_owned(),
-            secret => text.replace(secret, "[redacted]").replace(encoded.as_str(), "[redacted]"),
-        };
-        let optional = |text: Option<String>| text.map(|text| shortened(&clean(&text)));
-        Denied {
-            http_status: status.as_u16(),
-            error: shortened(&clean(&self.error)),
-            suberror: optional(self.suberror),
-            codes: self.error_codes,
-            description: shortened(sentence(&clean(&self.error_description))),
-            claims: self.claims.map(|claims| clean(&claims)),
-            trace_id: optional(self.trace_id),
-            correlation_id: optional(self.correlation_id),
-            timestamp: optional(self.timestamp),
-        }
+/// Entra's error envelope. Proxies and other endpoints leave members out, or write them in a way of their own.
+fn denied(response: &Response, secret: &str) -> Option<Denied> {
+    let body: Map<String, Value> = serde_json::from_slice(json(response)).ok()?;
+    // the secret as it is, and as it stood in the form
+    let encoded = Zeroizing::new(form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>());
+    let clean = |text: &str| match secret {
+        "" => text.to_owned(),
+        secret => text.replace(secret, "[redacted]").replace(encoded.as_str(), "[redacted]"),
+    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(clean);
+    let short = |name: &str| text(name).map(|text| shortened(&text));
+    let error = short("error")?;
+    let description = text("error_description").unwrap_or_default();
+    Some(Denied {
+        http_status: response.status().as_u16(),
+        error,
+        suberror: short("suberror"),
+        codes: codes(body.get("error_codes"), &description),
+        description: shortened(sentence(&description)),
+        claims: text("claims"),
+        trace_id: short("trace_id"),
+        correlation_id: short("correlation_id"),
+        timestamp: short("timestamp"),
+    })
+}
+
+/// What a refusal for a time that is out of range comes from.
+fn clock_advice(denied: &Denied, skew: Skew) -> Option<String> {
+    if !denied.codes.iter().any(|code| TIME.contains(code)) {
+        None
+    } else if skew.is_wrong() {
+        Some(format!("this machine's clock {skew}, by the Date of its answer: set it right (NTP)"))
+    } else if denied.has_code(OUTSIDE_TIME_RANGE) {
+        Some("this machine's clock is right: the assertion is stale, so fetch the federated token anew".to_owned())
+    } else {
+        None
     }
 }
 
@@ -167,33 +192,46 @@ pub(crate) fn shortened(text: &str) -> String {
     short
 }
 
-/// A lifetime: a number or, on v1 endpoints, a string; at least a second, at most ten years.
+/// A lifetime that has to be there.
 struct Seconds(Duration);
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let seconds = match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::Number(number) => number.as_f64(),
-            serde_json::Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        seconds
-            .filter(|seconds| (1.0..=TEN_YEARS).contains(seconds))
-            .map(|seconds| Self(Duration::from_secs_f64(seconds.trunc())))
-            .ok_or_else(|| de::Error::custom("not a lifetime"))
+        lifetime(&Value::deserialize(deserializer)?).map(Self).ok_or_else(|| de::Error::custom("not a lifetime"))
     }
 }
 
-/// `[700016]`, or the string `"[700016]"` that a managed identity's proxy writes, or nothing.
-fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
-    let code = |value: &serde_json::Value| value.as_u64().and_then(|code| u32::try_from(code).ok());
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::Array(list) => list.iter().filter_map(code).collect(),
-        serde_json::Value::String(text) => {
+/// A number or, on v1 endpoints, a string; at least a second, at most ten years.
+fn lifetime(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    seconds
+        .filter(|seconds| (1.0..=TEN_YEARS).contains(seconds))
+        .map(|seconds| Duration::from_secs_f64(seconds.trunc()))
+}
+
+/// `[700016]`, or the string `"[700016]"` that a managed identity's proxy writes; without either, the number that the
+/// description begins with.
+fn codes(member: Option<&Value>, description: &str) -> Vec<u32> {
+    let number = |value: &Value| match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|code| u32::try_from(code).ok()),
+    };
+    let listed = match member {
+        Some(Value::Array(list)) => list.iter().filter_map(number).collect(),
+        Some(Value::String(text)) => {
             text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
         }
         _ => Vec::new(),
-    })
+    };
+    if !listed.is_empty() {
+        return listed;
+    }
+    let Some((_, rest)) = description.split_once("AADSTS") else { return listed };
+    rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).into_iter().collect()
 }
 
 const OTHER_SERVER: &str =
@@ -201,3 +239,13 @@ const OTHER_SERVER: &str =
 const NO_PROOFS: &str = "this authority does not bind tokens to keys: ask for a bearer token";
 const LONGEST_TEXT: usize = 1000;
 const TEN_YEARS: f64 = 315_360_000.0;
+/// For a 429 that does not say how long to wait. MSAL Python's figure.
+const UNSAID_WAIT: Duration = Duration::from_secs(5);
+/// AADSTS codes of a trouble that passes, whatever the HTTP status.
+const PASSING: [u32; 5] = [50033, 90006, 90012, 90024, 90033];
+/// AADSTS codes of an app or tenant that asks too often, whatever the HTTP status.
+const THROTTLED: [u32; 2] = [50196, 90055];
+/// AADSTS codes that a wrong clock explains.
+const TIME: [u32; 3] = [OUTSIDE_TIME_RANGE, 500133, 1000502];
+/// AADSTS: the assertion's.
+const OUTSIDE_TIME_RANGE: u32 = 700024;

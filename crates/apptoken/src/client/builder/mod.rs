@@ -16,7 +16,6 @@ use crate::authority::{Authority, PUBLIC_CLOUD};
 use crate::cache::Memory;
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
-use crate::http::Observed;
 use crate::issuer::{App, Issuer};
 use crate::pop::{PopKey, PopKeys};
 use crate::request::{Capabilities, Extra};
@@ -40,6 +39,7 @@ pub struct ConfidentialClientBuilder {
     wrong: Option<Error>,
     network: Network,
     timeout: Duration,
+    extended_lifetime: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -61,6 +61,7 @@ impl ConfidentialClientBuilder {
             pop_key: None,
             network: Network::default(),
             timeout: acquire::TIMEOUT,
+            extended_lifetime: false,
             clock: Arc::new(SystemClock),
         }
     }
@@ -133,6 +134,15 @@ impl ConfidentialClientBuilder {
         self
     }
 
+    /// Lets a token serve after its end while the authority is down: no connection, no answer, 5xx or throttling, and
+    /// never after a refusal. It serves as long as the authority said with it (`ext_expires_in`, where that is longer than
+    /// `expires_in`) and is [marked so](crate::Metadata::extended). For programs that would rather try an expired token
+    /// than have none; the API may turn it down. Default: no.
+    pub fn allow_extended_lifetime(mut self, allow: bool) -> Self {
+        self.extended_lifetime = allow;
+        self
+    }
+
     /// Takes the time from `clock`. Default: the machine's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -156,7 +166,7 @@ impl ConfidentialClientBuilder {
         let credential = self.credentials.make(self.environment, self.allow_http_loopback, &*self.clock)?;
         let retry = self.network.retry;
         let telemetry_headers = self.network.telemetry_headers;
-        let transport = Box::new(Observed::new(self.network.transport()?, self.clock.clone()));
+        let transport = self.network.transport(self.clock.clone(), self.timeout)?;
         let home = authority.tenant().clone();
         let scope_rule = if self.any_scope { ScopeRule::Any } else { authority.kind().scope_rule() };
         let app = Arc::new(App {
@@ -177,6 +187,7 @@ impl ConfidentialClientBuilder {
             scope_rule,
             memory: Memory::new(self.max_entries),
             timeout: self.timeout,
+            extended_lifetime: self.extended_lifetime,
             clock: self.clock,
         };
         Ok(ConfidentialClient { inner: Arc::new(inner), app })

@@ -1,6 +1,10 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::ConfidentialClientBuilder;
 use crate::Error;
-use crate::http::{DynTransport, RetryPolicy, Transport};
+use crate::clock::Clock;
+use crate::http::{CircuitPolicy, DynTransport, Guarded, Observed, RequestRate, RetryPolicy, Transport};
 
 /// How requests are to travel, as the program gave it.
 pub(super) struct Network {
@@ -8,11 +12,20 @@ pub(super) struct Network {
     transport: Option<Box<dyn DynTransport>>,
     pub(super) retry: RetryPolicy,
     pub(super) telemetry_headers: bool,
+    rate: RequestRate,
+    circuit: CircuitPolicy,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { roots: Vec::new(), transport: None, retry: RetryPolicy::default(), telemetry_headers: true }
+        Self {
+            roots: Vec::new(),
+            transport: None,
+            retry: RetryPolicy::default(),
+            telemetry_headers: true,
+            rate: RequestRate::default(),
+            circuit: CircuitPolicy::default(),
+        }
     }
 }
 
@@ -37,23 +50,43 @@ impl ConfidentialClientBuilder {
         self
     }
 
-    /// When a failed request is sent again. Default: once.
+    /// When a failed request is sent again. Default: up to three times, within a minute.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.network.retry = policy;
+        self
+    }
+
+    /// How fast, and how many at a time, requests go to one host. Default: 200 a second after a burst of 400, 64 at a
+    /// time. A caller whose turn would come too late for its acquisition gets an error at once.
+    pub fn request_rate(mut self, rate: RequestRate) -> Self {
+        self.network.rate = rate;
+        self
+    }
+
+    /// When a host that keeps failing is left alone. Default: after five failures in a row, for up to ten seconds at a
+    /// time.
+    pub fn circuit(mut self, policy: CircuitPolicy) -> Self {
+        self.network.circuit = policy;
         self
     }
 }
 
 impl Network {
-    pub(super) fn transport(self) -> Result<Box<dyn DynTransport>, Error> {
-        match self.transport {
+    pub(super) fn transport(self, clock: Arc<dyn Clock>, patience: Duration) -> Result<Box<dyn DynTransport>, Error> {
+        self.rate.check()?;
+        let transport = match self.transport {
             Some(_) if !self.roots.is_empty() => {
-                Err(Error::configuration("root certificates were added to a client with a transport of its own")
-                    .with_advice("add them to the transport"))
+                return Err(Error::configuration(
+                    "root certificates were added to a client with a transport of its own",
+                )
+                .with_advice("add them to the transport"));
             }
-            Some(transport) => Ok(transport),
-            None => default_transport(&self.roots),
-        }
+            Some(transport) => transport,
+            None => default_transport(&self.roots)?,
+        };
+        // what is withheld was never sent, and is not observed as a request
+        let observed = Box::new(Observed::new(transport, clock.clone()));
+        Ok(Box::new(Guarded::new(observed, clock, self.rate, self.circuit, patience)))
     }
 }
 
