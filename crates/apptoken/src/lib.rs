@@ -38,12 +38,17 @@
 //! * no secret, token or assertion in any log, `Debug` or error.
 //!
 //! Requests go through [`http::Transport`], time comes from [`clock::Clock`]; both can be replaced.
+//!
+//! What can be seen from outside is in [`telemetry`]. Features: `reqwest` (default), `otel` (metrics), `blocking` (for programs
+//! without async).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod acquire;
 pub mod advice;
 mod authority;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod cache;
 mod client;
 pub mod clock;

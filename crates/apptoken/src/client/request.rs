@@ -138,6 +138,12 @@ enum State<'a> {
 }
 
 impl<'a> Acquire<'a> {
+    /// A kept token, ready at once.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn is_hit(&self) -> bool {
+        matches!(self.0, State::Hit(_))
+    }
+
     #[inline]
     pub(super) fn hit(token: AccessToken) -> Self {
         Self(State::Hit(Some(token)))

@@ -1,0 +1,115 @@
+//! Tokens for programs without async (feature `blocking`): [`wait`](Wait::wait) where others write `.await`, on every call
+//! of every client.
+//!
+//! ```no_run
+//! use apptoken::blocking::Wait as _;
+//! use apptoken::ConfidentialClient;
+//!
+//! # fn main() -> Result<(), apptoken::Error> {
+//! let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
+//!     .tenant("contoso.onmicrosoft.com")
+//!     .client_secret(std::env::var("CLIENT_SECRET").unwrap_or_default())
+//!     .build()?;
+//! let token = client.acquire_token_for_client("https://graph.microsoft.com/.default").wait()?;
+//! # let _ = token; Ok(()) }
+//! ```
+//!
+//! A hit costs what it costs in async code. For the rest there is one thread in the process, made when it is first needed,
+//! which drives connections and refreshes behind the callers' backs. However many threads wait for the same token, one
+//! request is sent.
+
+use std::future::{Future, IntoFuture};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::error::ErrorKind;
+use crate::{AccessToken, Acquire, AcquireToken, AcquireTokenForClient, Error};
+
+/// Waits for a token on the calling thread.
+pub trait Wait: sealed::Sealed {
+    /// Runs the call and waits for its outcome.
+    ///
+    /// Not for async code, which awaits the call: waiting there holds up the runtime's thread, and with it perhaps the very
+    /// request that is waited for. It does not panic, but gives up after two minutes.
+    ///
+    /// # Errors
+    /// As the call's; and when the thread that drives connections cannot be made.
+    fn wait(self) -> Result<AccessToken, Error>;
+}
+
+impl<'a, T> Wait for T
+where
+    T: sealed::Sealed + IntoFuture<Output = Result<AccessToken, Error>, IntoFuture = Acquire<'a>>,
+{
+    fn wait(self) -> Result<AccessToken, Error> {
+        let mut call = pin!(self.into_future());
+        // a hit is ready at once; whatever else begins to run needs the runtime from the start
+        if call.is_hit()
+            && let Poll::Ready(token) = call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        {
+            return token;
+        }
+        let in_async_code = Handle::try_current().is_ok();
+        let _entered = runtime()?.enter();
+        let mut patience = in_async_code.then(|| SystemClock.sleep(PATIENCE));
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(outcome) = call.as_mut().poll(&mut context) {
+                return outcome;
+            }
+            if patience.as_mut().is_some_and(|patience| patience.as_mut().poll(&mut context).is_ready()) {
+                return Err(Error::new(
+                    ErrorKind::Transport,
+                    "no token for a thread that waits within an async runtime",
+                )
+                .with_advice("await the call in async code, or wait for it in tokio::task::spawn_blocking"));
+            }
+            thread::park();
+        }
+    }
+}
+
+/// Wakes the thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The runtime of all who wait, on a thread of its own that lives as long as the process.
+fn runtime() -> Result<&'static Handle, Error> {
+    static RUNTIME: OnceLock<Result<Handle, Error>> = OnceLock::new();
+    let made = RUNTIME.get_or_init(|| {
+        let failed = |error| Error::configuration("the thread for connections cannot be made").with_source(error);
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let drive = move || runtime.block_on(std::future::pending::<()>());
+        thread::Builder::new().name("apptoken".to_owned()).spawn(drive).map_err(failed)?;
+        Ok(handle)
+    });
+    made.as_ref().map_err(Error::clone)
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Acquire<'_> {}
+impl sealed::Sealed for AcquireToken<'_> {}
+impl sealed::Sealed for AcquireTokenForClient<'_> {}
+
+/// As long as an acquisition may take, unless the builder says otherwise.
+const PATIENCE: Duration = crate::acquire::TIMEOUT;
