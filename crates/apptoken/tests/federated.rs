@@ -361,3 +361,54 @@ async fn another_apps_token_is_an_apps_credential() {
     // the first leg's token was kept from before
     assert_eq!((world.requests(), entra.requests()), (1, 1));
 }
+
+/// Two legs: the blueprint's token for its agent, by `fmi_path`, is the agent's assertion.
+#[tokio::test]
+async fn an_agent_proves_itself_by_its_blueprint() {
+    const AGENT: &str = "aaaabbbb-0000-4ccc-8ddd-eeeeffff0000";
+    let secret = format!("{CANARY}-blueprint");
+    let want = secret.clone();
+    let entra = Stub::start(move |request| {
+        let field = |name| request.form(name).unwrap_or_default();
+        let tenant = request.path.trim_end_matches("/oauth2/v2.0/token").trim_start_matches('/');
+        let granted =
+            |token: &str| json(200, &json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token }));
+        match field("client_id").as_str() {
+            DAEMON
+                if field("client_secret") == want
+                    && field("scope") == format!("{EXCHANGE}/.default")
+                    && field("fmi_path") == AGENT =>
+            {
+                granted(&identity_token(tenant, AGENT, EXCHANGE))
+            }
+            AGENT if field("scope") == GRAPH && request.form("fmi_path").is_none() => {
+                let assertion = field("client_assertion");
+                let token = jws::Unverified::parse(&assertion).unwrap();
+                token.verify(provider().public_key(), &[Algorithm::Rs256]).unwrap();
+                assert_eq!((&token.claims()["sub"], &token.claims()["iss"]), (&json!(AGENT), &json!(tenant)));
+                granted("the agent's")
+            }
+            _ => json(401, &json!({ "error": "invalid_client", "error_codes": [700_016] })),
+        }
+    })
+    .await;
+    let blueprint = daemon(&entra).client_secret(secret).build().unwrap();
+    let agent = blueprint.agent_identity(AGENT).build().unwrap();
+    testkit::witness(&agent);
+    assert_eq!((agent.client_id(), agent.tenant()), (AGENT, CONTOSO));
+    assert_eq!(agent.acquire_token_for_client(GRAPH).await.unwrap().secret(), "the agent's");
+    assert_eq!(entra.requests(), 2);
+    // the first leg's token is kept, for each agent and tenant apart
+    agent.acquire_token_for_client(GRAPH).force_refresh(true).await.unwrap();
+    assert_eq!(entra.requests(), 3);
+    agent.acquire_token_for_client(GRAPH).tenant("fabrikam.com").await.unwrap();
+    assert_eq!((entra.requests(), blueprint.cached_tokens()), (5, 2));
+
+    // the general form: the request says which agent the first leg is for
+    let by_request =
+        ConfidentialClient::builder(AGENT).tenant(CONTOSO).authority(entra.url("")).allow_http_loopback(true);
+    let by_request = by_request.app_assertion(blueprint.clone(), format!("{EXCHANGE}/.default")).build().unwrap();
+    let call = by_request.acquire_token_for_client(GRAPH).fmi_path_for_client_assertion(AGENT);
+    assert_eq!(call.await.unwrap().secret(), "the agent's");
+    assert_eq!(entra.requests(), 6, "the blueprint had the first leg's token");
+}

@@ -27,7 +27,7 @@ pub(crate) struct App {
     pub(crate) client_id: String,
     pub(crate) authority: Authority,
     pub(crate) credential: Rotating,
-    pub(crate) transport: Box<dyn DynTransport>,
+    pub(crate) transport: Arc<dyn DynTransport>,
     pub(crate) retry: RetryPolicy,
     /// What every request says: in its claims, and besides the standard fields.
     pub(crate) capabilities: Capabilities,

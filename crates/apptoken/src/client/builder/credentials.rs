@@ -105,9 +105,11 @@ impl ConfidentialClientBuilder {
     }
 
     /// Proves the app by a token that another app gets for `scope`, which is most often
-    /// `api://AzureADTokenExchange/.default`: the first of two legs.
+    /// `api://AzureADTokenExchange/.default`: the first of two legs. A request's
+    /// [`fmi_path_for_client_assertion`](crate::AcquireTokenForClient::fmi_path_for_client_assertion) is that leg's
+    /// `fmi_path`. For agents there is [`ConfidentialClient::agent_identity`].
     pub fn app_assertion(self, app: ConfidentialClient, scope: impl Into<String>) -> Self {
-        self.client_assertion(AppAssertion { app, scope: scope.into() })
+        self.client_assertion(AppAssertion { app, scope: Some(scope.into()), fmi_path: None })
     }
 
     /// Sends the certificate's chain with each assertion (`x5c`), for apps that are registered by subject name and

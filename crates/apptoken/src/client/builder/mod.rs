@@ -66,6 +66,21 @@ impl ConfidentialClientBuilder {
         }
     }
 
+    /// A client beside `other`: at its authority, in its tenant, by its transport and clock.
+    pub(super) fn like(client_id: String, other: &ConfidentialClient) -> Self {
+        let app = &other.app;
+        let authority = app.authority.origin();
+        Self {
+            allow_http_loopback: authority.starts_with("http:"),
+            authority,
+            tenant: Some(other.tenant().to_owned()),
+            network: Network::of(app),
+            timeout: other.inner.timeout,
+            clock: other.inner.clock.clone(),
+            ..Self::new(client_id)
+        }
+    }
+
     /// The tenant: its id (a GUID) or one of its domain names. Wins over one in the authority.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = Some(tenant.into());

@@ -5,11 +5,14 @@ use super::ConfidentialClientBuilder;
 use crate::Error;
 use crate::clock::Clock;
 use crate::http::{CircuitPolicy, DynTransport, Guarded, Observed, RequestRate, RetryPolicy, Transport};
+use crate::issuer::App;
 
 /// How requests are to travel, as the program gave it.
 pub(super) struct Network {
     roots: Vec<Vec<u8>>,
     transport: Option<Box<dyn DynTransport>>,
+    /// Another client's, in use.
+    shared: Option<Arc<dyn DynTransport>>,
     pub(super) retry: RetryPolicy,
     pub(super) telemetry_headers: bool,
     rate: RequestRate,
@@ -21,6 +24,7 @@ impl Default for Network {
         Self {
             roots: Vec::new(),
             transport: None,
+            shared: None,
             retry: RetryPolicy::default(),
             telemetry_headers: true,
             rate: RequestRate::default(),
@@ -72,7 +76,16 @@ impl ConfidentialClientBuilder {
 }
 
 impl Network {
-    pub(super) fn transport(self, clock: Arc<dyn Clock>, patience: Duration) -> Result<Box<dyn DynTransport>, Error> {
+    /// As another client's requests travel, under its rate and its circuits.
+    pub(super) fn of(app: &App) -> Self {
+        let (retry, telemetry_headers) = (app.retry, app.telemetry_headers);
+        Self { shared: Some(app.transport.clone()), retry, telemetry_headers, ..Self::default() }
+    }
+
+    pub(super) fn transport(self, clock: Arc<dyn Clock>, patience: Duration) -> Result<Arc<dyn DynTransport>, Error> {
+        if let (Some(shared), None, true) = (&self.shared, &self.transport, self.roots.is_empty()) {
+            return Ok(shared.clone());
+        }
         self.rate.check()?;
         let transport = match self.transport {
             Some(_) if !self.roots.is_empty() => {
@@ -86,7 +99,7 @@ impl Network {
         };
         // what is withheld was never sent, and is not observed as a request
         let observed = Box::new(Observed::new(transport, clock.clone()));
-        Ok(Box::new(Guarded::new(observed, clock, self.rate, self.circuit, patience)))
+        Ok(Arc::new(Guarded::new(observed, clock, self.rate, self.circuit, patience)))
     }
 }
 
