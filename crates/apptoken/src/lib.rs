@@ -74,8 +74,8 @@ pub use client::{
     ManagedIdentityClient, ManagedIdentityClientBuilder, Selection, TokenSource,
 };
 pub use credential::{
-    AssertionRequest, AssertionSource, Certificate, CertificateFile, CertificateProvider, CertificateSource,
-    Credential, Signer,
+    AppToken, AppTokenProvider, AppTokenRequest, AssertionRequest, AssertionSource, Certificate, CertificateFile,
+    CertificateProvider, CertificateSource, Credential, Signer,
 };
 pub use environment::Environment;
 pub use error::{Denied, Error, ErrorKind};

@@ -4,13 +4,13 @@
 
 mod stub;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apptoken::clock::ManualClock;
 use apptoken::{
-    AccessToken, AcquireTokenForClient, AcquiredFrom, Certificate, ConfidentialClient, ConfidentialClientBuilder,
-    Credential, Error, ErrorKind,
+    AccessToken, AcquireTokenForClient, AcquiredFrom, AppToken, AppTokenRequest, Certificate, ConfidentialClient,
+    ConfidentialClientBuilder, Credential, Error, ErrorKind,
 };
 use apptoken_jose::base64url;
 use aws_lc_rs::digest;
@@ -497,6 +497,60 @@ async fn assertions_are_told_apart() {
         [(json!(1), json!(null)), (json!(1), json!(2)), (json!(3), json!(null))]
     );
     assert!(assertions[0].1.0.get("x5c").is_none() && assertions[1].1.0.get("x5c").is_some());
+}
+
+/// The client keeps what the provider gets, by tenant and key, and asks it once for many callers.
+#[tokio::test]
+async fn tokens_from_elsewhere_are_kept_like_others() {
+    let asked = Arc::new(Mutex::new(Vec::<AppTokenRequest>::new()));
+    let log = asked.clone();
+    let provider = move |request: AppTokenRequest| {
+        let number = {
+            let mut log = log.lock().unwrap();
+            log.push(request.clone());
+            log.len()
+        };
+        async move {
+            tokio::task::yield_now().await;
+            match request.tenant.as_str() {
+                "empty.com" => Ok(AppToken::new(" ", Duration::from_secs(3600))),
+                "expired.com" => Ok(AppToken::new("token", Duration::ZERO)),
+                "failing.com" => Err(std::io::Error::other("the vault is sealed")),
+                _ => Ok(AppToken::new(format!("{CANARY}-minted-{number}"), Duration::from_secs(7200))),
+            }
+        }
+    };
+    let world =
+        World::of(Credential::app_token_provider(provider), |builder| builder.client_capabilities(["cp1"])).await;
+    testkit::witness(&world.client);
+    let calls = (0..50).map(|_| {
+        let client = world.client.clone();
+        tokio::spawn(async move { client.acquire_token_for_client(SCOPE).await.unwrap().secret().to_owned() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), format!("{CANARY}-minted-1"));
+    }
+    let kept = world.token(|call| call).await;
+    // half of a long life, as MSAL infers it
+    let life = kept.expires_on().duration_since(kept.refresh_on().unwrap()).unwrap();
+    assert_eq!(life, Duration::from_secs(3600));
+    world.token(|call| call.tenant("fabrikam.com").claims(CHALLENGE)).await;
+    {
+        let asked = asked.lock().unwrap();
+        let [first, second] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!((first.scope.as_str(), first.tenant.as_str()), (SCOPE, "contoso.com"));
+        assert_eq!(second.tenant, "fabrikam.com");
+        assert!(second.claims.as_ref().is_some_and(|claims| claims.contains("cp1") && claims.contains("nbf")));
+    }
+    for (tenant, want) in [
+        ("empty.com", "the app token provider gave an empty token"),
+        ("expired.com", "the app token provider gave a token that has expired"),
+        ("failing.com", "the app token provider failed"),
+    ] {
+        let error = world.client.acquire_token_for_client(SCOPE).tenant(tenant).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Credential, want));
+    }
+    assert_eq!(world.authority.requests(), 0);
 }
 
 fn certificate() -> Certificate {

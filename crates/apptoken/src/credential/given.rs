@@ -7,8 +7,8 @@ use super::assertion::StaticAssertion;
 use super::certificates::DynCertificateProvider;
 use super::client_assertion::AssertionSettings;
 use super::{
-    AssertionSource, CertificateCredential, CertificateProvider, CertificateSource, DynAssertionSource, InUse,
-    PipelineOidc, TokenFile,
+    AppTokenProvider, AssertionSource, CertificateCredential, CertificateProvider, CertificateSource,
+    DynAppTokenProvider, DynAssertionSource, InUse, PipelineOidc, TokenFile,
 };
 use crate::Error;
 use crate::clock::Clock;
@@ -27,6 +27,7 @@ enum Given {
     GitHubActions,
     /// By the service connection's id.
     AzurePipelines(String),
+    AppTokens(Box<dyn DynAppTokenProvider>),
 }
 
 impl Credential {
@@ -55,6 +56,11 @@ impl Credential {
     /// Assertions that `source` gives.
     pub fn client_assertion(source: impl AssertionSource) -> Self {
         Self(Given::Assertion(Box::new(source)))
+    }
+
+    /// No proof at all: tokens that `provider` gets in place of the authority.
+    pub fn app_token_provider(provider: impl AppTokenProvider) -> Self {
+        Self(Given::AppTokens(Box::new(provider)))
     }
 
     /// One assertion, made elsewhere; it works until it expires, which is minutes as a rule.
@@ -89,6 +95,7 @@ impl fmt::Debug for Credential {
             Given::TokenFile(path) => f.debug_tuple("TokenFile").field(path).finish(),
             Given::GitHubActions => f.write_str("GitHubActions"),
             Given::AzurePipelines(_) => f.write_str("AzurePipelines"),
+            Given::AppTokens(_) => f.write_str("AppTokens(callback)"),
         }
     }
 }
@@ -120,6 +127,7 @@ impl Workshop {
             Given::Assertion(source) => InUse::Assertion(source),
             Given::TokenFile(path) => InUse::TokenFile(TokenFile::new(path)),
             Given::GitHubActions => InUse::Pipeline(PipelineOidc::github_actions(environment, allow_http)?),
+            Given::AppTokens(provider) => InUse::AppTokens(provider),
             Given::AzurePipelines(id) => InUse::Pipeline(PipelineOidc::azure_pipelines(environment, &id, allow_http)?),
         })
     }

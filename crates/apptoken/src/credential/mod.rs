@@ -1,6 +1,7 @@
 //! How the app proves who it is. A credential turns into form fields of a token request, and nothing more: it holds no
 //! token.
 
+mod app_token;
 mod assertion;
 mod certificate;
 mod certificate_file;
@@ -17,6 +18,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub(crate) use app_token::DynAppTokenProvider;
+pub use app_token::{AppToken, AppTokenProvider, AppTokenRequest};
 pub(crate) use assertion::DynAssertionSource;
 pub use assertion::{AssertionRequest, AssertionSource};
 pub use certificate::Certificate;
@@ -47,6 +50,8 @@ pub(crate) enum InUse {
     TokenFile(TokenFile),
     /// The identity provider of the pipeline that the program runs in.
     Pipeline(PipelineOidc),
+    /// Instead of a proof: tokens from elsewhere.
+    AppTokens(Box<dyn DynAppTokenProvider>),
 }
 
 /// What a token request says to prove who sends it.
@@ -127,8 +132,19 @@ impl InUse {
             Self::Assertion(source) => assertion::from_source(&**source, occasion).await?,
             Self::TokenFile(file) => file.assertion(means.clock.now()).await?,
             Self::Pipeline(pipeline) => pipeline.assertion(occasion, means).await?,
+            Self::AppTokens(_) => {
+                return Err(Error::credential("an app token provider proves nothing to an authority"));
+            }
         };
         Ok(Proof::Assertion(assertion))
+    }
+
+    /// The token, if it is not an authority that gives it.
+    async fn app_token(&self, occasion: &Occasion<'_>) -> Option<Result<AppToken, Error>> {
+        match self {
+            Self::AppTokens(provider) => Some(app_token::from_provider(&**provider, occasion).await),
+            _ => None,
+        }
     }
 
     /// The authority refused a proof of this credential: nothing made from it is used again, and if its material is to
@@ -148,7 +164,7 @@ impl InUse {
         match self {
             Self::Certificate(credential) => credential.changes(),
             Self::TokenFile(file) => file.changes(),
-            Self::Secret(_) | Self::Assertion(_) | Self::Pipeline(_) => 0,
+            Self::Secret(_) | Self::Assertion(_) | Self::Pipeline(_) | Self::AppTokens(_) => 0,
         }
     }
 }
@@ -161,6 +177,7 @@ impl fmt::Debug for InUse {
             Self::Assertion(_) => f.write_str("Assertion(callback)"),
             Self::TokenFile(file) => file.fmt(f),
             Self::Pipeline(pipeline) => pipeline.fmt(f),
+            Self::AppTokens(_) => f.write_str("AppTokens(callback)"),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Credential, InUse, Means, Occasion, Proof, Workshop};
+use super::{AppToken, Credential, InUse, Means, Occasion, Proof, Workshop};
 use crate::Error;
 use crate::clock::Clock;
 use crate::error::Denied;
@@ -85,6 +85,11 @@ impl Rotating {
 impl Used {
     pub(crate) async fn prove(&self, occasion: &Occasion<'_>, means: Means<'_>) -> Result<Proof, Error> {
         self.0.credential.prove(occasion, means).await
+    }
+
+    /// The token, if it is not an authority that gives it.
+    pub(crate) async fn app_token(&self, occasion: &Occasion<'_>) -> Option<Result<AppToken, Error>> {
+        self.0.credential.app_token(occasion).await
     }
 }
 

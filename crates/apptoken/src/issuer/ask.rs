@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::{App, Issuer};
 use crate::Error;
 use crate::clock::Clock;
-use crate::credential::{Means, Occasion, Proof};
+use crate::credential::{AppToken, Means, Occasion, Proof};
 use crate::http::send_with_retry;
 use crate::managed_identity::ManagedIdentity;
 use crate::request::Asked;
+use crate::token::{Scheme, header};
 use crate::token_endpoint::{Grant, TokenRequest};
 
 /// A token, fresh from its issuer.
@@ -38,6 +39,9 @@ impl App {
         let retry = self.retry.within(asked.deadline.since(clock.now()));
         let means = Means { transport: &*self.transport, clock, retry: &retry };
         let credential = self.credential.current();
+        if let Some(token) = credential.app_token(&occasion).await {
+            return granted_elsewhere(&token?, asked);
+        }
         let proof = credential.prove(&occasion, means).await?;
         let (granted, http) = self.exchange(&occasion, &proof, clock).await;
         let denied = granted.as_ref().err().and_then(Error::denied);
@@ -84,6 +88,20 @@ impl App {
         };
         (granted, clock.now().since(sent))
     }
+}
+
+/// A token that the program got by itself; no HTTP of ours, and no endpoint.
+fn granted_elsewhere(token: &AppToken, asked: Asked<'_>) -> Result<Granted, Error> {
+    let (expires_in, refresh_in) = token.life();
+    let scheme = asked.options.scheme;
+    if !matches!(scheme, Scheme::Bearer) {
+        return Err(Error::configuration(
+            "a proof-of-possession token was asked for, and an app token provider gives bearer tokens",
+        ));
+    }
+    let header = header(scheme, &[token.access_token()])?;
+    let grant = Grant { header, scheme, expires_in, ext_expires_in: None, refresh_in };
+    Ok(Granted { grant, token_endpoint: Box::default(), http: Duration::ZERO })
 }
 
 async fn ask_platform(identity: &ManagedIdentity, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {

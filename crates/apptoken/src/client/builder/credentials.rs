@@ -9,7 +9,8 @@ use crate::client::assertions::{AppAssertion, ManagedIdentityAssertion};
 use crate::client::{ConfidentialClient, ManagedIdentityClient};
 use crate::clock::Clock;
 use crate::credential::{
-    AssertionSettings, AssertionSource, CertificateProvider, CertificateSource, Credential, Rotating, Workshop,
+    AppTokenProvider, AssertionSettings, AssertionSource, CertificateProvider, CertificateSource, Credential, Rotating,
+    Workshop,
 };
 use crate::environment::Environment;
 use crate::request::AssertionClaims;
@@ -112,6 +113,27 @@ impl ConfidentialClientBuilder {
         self.client_assertion(AppAssertion { app, scope: Some(scope.into()), fmi_path: None })
     }
 
+    /// Gets tokens from `provider` in place of the authority: the client keeps them, refreshes them and lets no two callers
+    /// ask for the same. The authority and the tenant are then only words that the provider is told.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), apptoken::Error> {
+    /// use apptoken::{AppToken, ConfidentialClient};
+    /// use std::time::Duration;
+    ///
+    /// # async fn minted(_: &str) -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
+    ///     .tenant("contoso.onmicrosoft.com")
+    ///     .app_token_provider(|request| async move {
+    ///         minted(&request.scope).await.map(|token| AppToken::new(token, Duration::from_secs(3600)))
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn app_token_provider(self, provider: impl AppTokenProvider) -> Self {
+        self.credential(Credential::app_token_provider(provider))
+    }
+
     /// Sends the certificate's chain with each assertion (`x5c`), for apps that are registered by subject name and
     /// issuer. Default: no.
     pub fn send_x5c(mut self, send: bool) -> Self {
@@ -150,7 +172,7 @@ impl Credentials {
 
 fn only(mut given: Vec<Credential>) -> Result<Credential, Error> {
     const ADVICE: &str = "give one of client_secret, certificate, certificates, client_assertion, federated_token_file, \
-         github_actions_oidc, azure_pipelines_oidc, managed_identity_assertion and app_assertion";
+         github_actions_oidc, azure_pipelines_oidc, managed_identity_assertion, app_assertion and app_token_provider";
     match (given.pop(), given.is_empty()) {
         (Some(only), true) => Ok(only),
         (Some(_), false) => Err(Error::credential("more than one credential was given").with_advice(ADVICE)),
