@@ -116,7 +116,7 @@ pub fn a_caller_who_leaves_takes_nobody_along() {
         let leaver = thread::spawn({
             let (slot, authority, answer) = (slot.clone(), authority.clone(), answer.clone());
             move || {
-                if let Ok(Some(join)) = slot.join_or_ask(NOW, None, |_| true, || authority.request(&slot, &answer)) {
+                if let Ok(Some(join)) = slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(&slot, &answer)) {
                     let _ = pin!(join).poll(&mut Context::from_waker(Waker::noop()));
                 }
             }
@@ -133,7 +133,7 @@ pub fn what_was_asked_before_a_clearing_is_not_kept() {
     every_interleaving(|| {
         let authority = Authority::default();
         let (slot, answer) = (Arc::new(Slot::default()), Arc::new(Answer::default()));
-        let Ok(Some(join)) = slot.join_or_ask(NOW, None, |_| true, || authority.request(&slot, &answer)) else {
+        let Ok(Some(join)) = slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(&slot, &answer)) else {
             unreachable!("nobody else asks");
         };
         let caller = thread::spawn(move || block_on(join).is_some_and(|outcome| outcome.is_ok()));
@@ -152,7 +152,7 @@ fn get(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) -> Option<
         if let Standing::Fresh(token) = slot.standing(NOW) {
             return Some(token);
         }
-        match slot.join_or_ask(NOW, None, |_| true, || authority.request(slot, answer)) {
+        match slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(slot, answer)) {
             Ok(Some(join)) => match block_on(join) {
                 Some(outcome) => return outcome.ok().map(|token| token.data),
                 None => continue,
@@ -166,7 +166,7 @@ fn get(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) -> Option<
 /// A caller whose token is due: serves it, and sees to its successor.
 fn refresh(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) {
     let Standing::Due(token) = slot.standing(NOW) else { return };
-    if let Ok(Some(join)) = slot.join_or_ask(NOW, None, |_| true, || authority.request(slot, answer)) {
+    if let Ok(Some(join)) = slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(slot, answer)) {
         slot.refreshing(&token, NOW);
         block_on(join);
     }
@@ -193,7 +193,7 @@ impl Authority {
             drop(in_flight);
             match &outcome {
                 Ok(token) => slot.store(token.data.clone(), NOW, 0),
-                Err(error) => slot.failed(error, NOW),
+                Err(error) => slot.failed(error, NOW, 0),
             }
             outcome
         })

@@ -215,6 +215,23 @@ async fn retry_after_is_remembered_by_the_slot() {
 }
 
 #[tokio::test]
+async fn a_corrected_secret_is_not_made_to_wait() {
+    let world = World::start().await;
+    let client = world.bare().client_secret(format!("{}-wrong", testkit::CANARY)).build().unwrap();
+    let body = Some(r#"{"error":"invalid_client","error_codes":[7000215]}"#.to_owned());
+    let refused = Fault::Status { status: 401, retry_after: Some(minutes(10)), body };
+    world.entra.faults().next_token_requests(1, refused);
+    for _ in 0..3 {
+        let error = client.acquire_token_for_client([TODO]).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Denied, Some(minutes(10))));
+    }
+    assert_eq!(world.requests(), 1, "the same secret waits");
+    client.replace_credential(apptoken::Credential::client_secret(secret())).unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(world.requests(), 2);
+}
+
+#[tokio::test]
 async fn retries_are_as_configured() {
     let world = World::start().await;
     for (policy, failures, want) in [

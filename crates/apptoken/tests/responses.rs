@@ -217,6 +217,47 @@ async fn an_ill_authority_is_asked_again_unless_it_wants_to_be_left_alone_for_lo
 }
 
 #[tokio::test]
+async fn a_time_out_of_range_comes_with_the_measured_skew() {
+    let now = ManualClock::default().system_time();
+    let (later, earlier) = (now + Duration::from_secs(3630), now - Duration::from_secs(3630));
+    for (code, date, part) in [
+        (700024, Some(later), "this machine's clock is 60 minutes behind the authority's"),
+        (700024, Some(earlier), "this machine's clock is 60 minutes ahead of the authority's"),
+        (1000502, Some(later), "set it right (NTP)"),
+        (700024, Some(now), "this machine's clock is right: the assertion is stale"),
+        (1000502, Some(now), "the certificate is outside its validity"),
+        (700024, None, "set this machine's clock right (NTP), or fetch the federated token anew"),
+        // not a matter of time
+        (7000215, Some(later), "copy the secret's Value"),
+    ] {
+        let date = date.map(httpdate::fmt_http_date);
+        let headers = date.iter().map(|date| ("date", date.as_str())).collect::<Vec<_>>();
+        let body = format!(r#"{{"error":"invalid_client","error_codes":[{code}]}}"#);
+        let error = read(Ok(response(401, &headers, body))).await.0.unwrap_err();
+        assert!(error.advice().unwrap().contains(part), "{code}, {date:?}: {:?}", error.advice());
+    }
+}
+
+#[tokio::test]
+async fn an_odd_member_hides_no_other() {
+    for (body, codes, description) in [
+        (r#"{"error":"e","error_codes":["700016",7000215,-1,"x",{}]}"#, &[700016, 7000215][..], ""),
+        (
+            r#"{"error":"e","error_codes":null,"error_description":"AADSTS70011: No. AADSTS1: x"}"#,
+            &[70011],
+            "AADSTS70011: No. AADSTS1: x",
+        ),
+        (r#"{"error":"e","error_codes":[],"suberror":{},"claims":1,"error_description":"AADSTSx"}"#, &[], "AADSTSx"),
+        (r#"{"error":"other","error":"e","error_codes":[99999999999]}"#, &[], ""),
+        (r#"{"error":"e","x":[[[[1]]]],"timestamp":12,"trace_id":null,"error_codes":7}"#, &[], ""),
+    ] {
+        let error = read(Ok(response(400, &[], body))).await.0.unwrap_err();
+        let denied = error.denied().unwrap_or_else(|| panic!("{body}: {error}"));
+        assert_eq!((denied.error(), denied.codes(), denied.description()), ("e", codes, description), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn what_gets_no_answer_says_where_it_got_stuck() {
     use TransportErrorKind::{Body, Connect, Setup, Timeout, Tls, TooLarge};
     for (kind, transient, part, advice) in [

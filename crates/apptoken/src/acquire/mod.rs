@@ -183,7 +183,8 @@ async fn decide(
         *why = reason;
         let request = || flight(client, slot, tenant, call, reason);
         let patience = call.timeout().map(|limit| limit.saturating_sub(now.since(started)));
-        let outcome = match slot.join_or_ask(now, call.claims(), |token| call.served_by(token), request) {
+        let generation = client.issuer.generation();
+        let outcome = match slot.join_or_ask(now, generation, call.claims(), |token| call.served_by(token), request) {
             Ok(Some(mut join)) => match &fallback {
                 None => match patience {
                     None => join.await,
@@ -248,7 +249,7 @@ fn refresh_behind(
 ) -> bool {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
     let request = || flight(client, slot, tenant, call, RefreshReason::Proactive);
-    let joined = slot.join_or_ask(now, None, |token| call.served_by(token), request);
+    let joined = slot.join_or_ask(now, client.issuer.generation(), None, |token| call.served_by(token), request);
     // another caller that came as soon has already seen to it
     let Some(join) = joined.transpose() else { return true };
     slot.refreshing(token, now);
@@ -266,7 +267,7 @@ fn flight(
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
-    let (rejected, epoch) = (call.rejected(&slot), slot.epoch());
+    let (rejected, epoch, generation) = (call.rejected(&slot), slot.epoch(), client.issuer.generation());
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     let span = telemetry::request_span(client.issuer.client_id(), &tenant, &scope, reason, correlation_id);
@@ -285,7 +286,7 @@ fn flight(
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));
         match &outcome {
             Ok(token) => arrived(&client, &slot, token, epoch),
-            Err(error) => failed(&client, &slot, error),
+            Err(error) => failed(&client, &slot, error, generation),
         }
         if reason == RefreshReason::Proactive {
             telemetry::background(&outcome);
@@ -309,14 +310,14 @@ fn arrived(client: &Inner, slot: &Slot, token: &AccessToken, epoch: u64) {
     slot.store(token.data.clone(), now, epoch);
 }
 
-fn failed(client: &Inner, slot: &Slot, error: &Error) {
+fn failed(client: &Inner, slot: &Slot, error: &Error, generation: u64) {
     let retry_after_ms = error.retry_after().map(telemetry::millis);
     tracing::warn!(
         name: "apptoken.token.failed", target: TARGET,
         kind = error.kind().in_words(), transient = error.is_transient(), retry_after_ms, advice = error.advice(),
         %error, "no token"
     );
-    slot.failed(error, client.clock.now());
+    slot.failed(error, client.clock.now(), generation);
 }
 
 /// No request was made, as the authority wants to be left alone.

@@ -32,8 +32,9 @@ pub(crate) type Outcome = Result<AccessToken, Error>;
 struct State {
     /// Requests in flight by the claims they ask for: no two for the same. Held by those who wait for them.
     flights: Vec<InFlight>,
-    /// The authority's `Retry-After` and the error that came with it.
-    wait: Option<(Moment, Error)>,
+    /// The authority's `Retry-After`, the error that came with it, and the generation of the credential that it was said
+    /// to: what is wrong with one is not wrong with the next.
+    wait: Option<(Moment, Error, u64)>,
     filled_at: Option<Moment>,
 }
 
@@ -76,11 +77,12 @@ impl Slot {
     }
 
     /// Joins the request in flight for the same claims, or becomes the one that `request` makes. An authority that asked
-    /// to wait gets no request: its error comes back. `None` when a token that serves the caller has come since it
+    /// the credential of this `generation` to wait gets no request: its error comes back. `None` when a token that serves the caller has come since it
     /// looked.
     pub(crate) fn join_or_ask(
         &self,
         now: Moment,
+        generation: u64,
         claims: Option<&str>,
         serves: impl FnOnce(&TokenData) -> bool,
         request: impl FnOnce() -> Arc<Flight<Outcome>>,
@@ -97,7 +99,7 @@ impl Slot {
             return Ok(Some(flight.join()));
         }
         match &state.wait {
-            Some((until, error)) if now < *until => {
+            Some((until, error, to)) if now < *until && *to == generation => {
                 return Err(error.clone().with_retry_after(Some(until.since(now))));
             }
             _ => state.wait = None,
@@ -129,11 +131,11 @@ impl Slot {
         self.fresh_until.store(fresh_until.as_millis(), Ordering::Release);
     }
 
-    /// A request has failed. The token, if there is one, stays, and is handed out for a while without asking again.
-    pub(crate) fn failed(&self, error: &Error, now: Moment) {
+    /// A request by the credential of this `generation` has failed. The token, if there is one, stays, and is handed out for a while without asking again.
+    pub(crate) fn failed(&self, error: &Error, now: Moment, generation: u64) {
         let mut state = self.lock();
         if let Some(wait) = error.asked_to_wait() {
-            state.wait = Some((now + wait, error.clone()));
+            state.wait = Some((now + wait, error.clone(), generation));
         }
         let token = self.token.load();
         let Some(token) = token.as_ref().filter(|token| now >= token.timetable.refresh_at) else { return };
@@ -238,9 +240,9 @@ pub(super) mod tests {
         assert!(matches!(slot.standing(at(1)), Standing::Empty));
         slot.store(token(50, 55, 60), at(1), 0);
         let never = || unreachable!("the token is there");
-        assert!(matches!(slot.join_or_ask(at(1), None, |_| true, never), Ok(None)));
+        assert!(matches!(slot.join_or_ask(at(1), 0, None, |_| true, never), Ok(None)));
         let request = || Flight::new(std::future::pending());
-        assert!(matches!(slot.join_or_ask(at(1), None, |_| false, request), Ok(Some(_))), "a forced one asks");
+        assert!(matches!(slot.join_or_ask(at(1), 0, None, |_| false, request), Ok(Some(_))), "a forced one asks");
     }
 
     #[test]

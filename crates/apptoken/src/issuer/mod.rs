@@ -47,6 +47,14 @@ impl Issuer {
             Self::ManagedIdentity(identity) => identity.id(),
         }
     }
+
+    /// Another number for each credential that there has been.
+    pub(crate) fn generation(&self) -> u64 {
+        match self {
+            Self::Authority(app) => app.credential.generation(),
+            Self::ManagedIdentity(_) => 0,
+        }
+    }
 }
 
 impl App {
