@@ -7,6 +7,7 @@ use super::{AppToken, Credential, InUse, Means, Occasion, Proof, Workshop};
 use crate::Error;
 use crate::clock::Clock;
 use crate::error::Denied;
+use crate::telemetry::TARGET;
 
 /// The credential of a living client. It can be replaced at any time: a request in flight goes on with the one that it
 /// began with, the next takes the new one.
@@ -70,12 +71,12 @@ impl Rotating {
         }
         match current.prove(occasion, means).await {
             Ok(proof) if proof.may_fare_better_than(refused, denied) => {
-                tracing::info!(codes = ?denied.codes(), "the authority refused the credential: tried once more with a fresh one");
+                tracing::info!(name: "apptoken.credential.renewed", target: TARGET, codes = ?denied.codes(), "the authority refused the credential: tried once more with a fresh one");
                 Some(proof)
             }
             Ok(_) => None,
             Err(error) => {
-                tracing::debug!(%error, "no fresh credential after a refusal");
+                tracing::debug!(name: "apptoken.credential.not_renewed", target: TARGET, %error, "no fresh credential after a refusal");
                 None
             }
         }

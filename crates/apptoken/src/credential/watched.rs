@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::Error;
 use crate::clock::Moment;
+use crate::telemetry::TARGET;
 
 /// What was read from files that may change: looked at again when they have, and kept when what they hold now is of no
 /// use (half-written, gone).
@@ -135,7 +136,7 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
                         return Ok(held);
                     }
                     self.changes.fetch_add(1, Ordering::AcqRel);
-                    tracing::info!(file = %self.paths[0].display(), "the credential's file has changed and was read again");
+                    tracing::info!(name: "apptoken.credential.read_again", target: TARGET, file = %self.paths[0].display(), "the credential's file has changed and was read again");
                 }
                 let read = Arc::new(read);
                 self.held.store(Some(read.clone()));
@@ -145,7 +146,7 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
                 let complaint = error.to_string();
                 if complaint != last.complaint {
                     let file = self.paths[0].display();
-                    tracing::warn!(%file, %error, "the credential's file has changed and is of no use: what it held before is used on");
+                    tracing::warn!(name: "apptoken.credential.unusable", target: TARGET, %file, %error, "the credential's file has changed and is of no use: what it held before is used on");
                     last.complaint = complaint;
                 }
                 Ok(held)

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::random_below;
 use crate::clock::{Clock, Moment};
+use crate::telemetry::{self, TARGET};
 
 /// When a host that keeps failing is left alone: its circuit opens, and requests to it fail at once instead of being
 /// sent. After a pause one request goes out to try; when it succeeds, all may go again.
@@ -135,7 +136,7 @@ impl Attempt<'_> {
         self.kind = Kind::Ended;
         let was_open = std::mem::take(&mut *self.circuit.lock()).open.is_some();
         if was_open {
-            tracing::info!("the authority answers again");
+            tracing::info!(name: "apptoken.circuit.closed", target: TARGET, "the authority answers again");
         }
     }
 
@@ -156,7 +157,11 @@ impl Attempt<'_> {
         state.open = Some(Open { until: now + pause, pauses });
         let (failures, cause) = (state.failures, state.last_cause.clone());
         drop(state);
-        tracing::warn!(failures, cause, ?pause, "the authority keeps failing: nothing is sent for a while");
+        let pause_ms = telemetry::millis(pause);
+        tracing::warn!(
+            name: "apptoken.circuit.opened", target: TARGET,
+            failures, cause, pause_ms, "the authority keeps failing: nothing is sent for a while"
+        );
     }
 }
 
