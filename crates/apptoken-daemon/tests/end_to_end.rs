@@ -206,6 +206,27 @@ async fn certificates_from_disk() {
 }
 
 #[tokio::test]
+async fn a_certificate_renewed_on_disk_serves_when_the_authority_refuses_the_old_one() {
+    let world = World::start().await;
+    world.settings.write("daemon.pem", [keys::OTHER_CERTIFICATE, keys::OTHER_KEY].concat());
+    let app = json!({ "AzureAd": {
+        "Instance": world.entra.authority(), "TenantId": CONTOSO, "ClientId": DAEMON,
+        "ClientCredentials": [{ "SourceType": "Path", "CertificateDiskPath": "daemon.pem" }],
+    } });
+    world.settings.write("certificate.json", app.to_string());
+    let factory = TokenAcquirerFactory::builder()
+        .file(world.settings.path("certificate.json"))
+        .environment(NO_VARIABLES)
+        .add_root_certificate_pem(world.entra.ca_pem())
+        .build()
+        .unwrap();
+    let acquirer = factory.token_acquirer().unwrap();
+    world.settings.write("daemon.pem", [keys::CERTIFICATE, keys::PKCS8].concat());
+    acquirer.get_token_for_app(SCOPE).await.unwrap();
+    assert_eq!(world.entra.token_requests(), 2);
+}
+
+#[tokio::test]
 async fn a_claims_challenge_gets_one_new_token() {
     let challenge = apptoken_jose::base64url::encode(br#"{"access_token":{"nbf":{"essential":true,"value":"1"}}}"#);
     let world = World::with_api(move |seen| match seen.number {

@@ -266,11 +266,7 @@ async fn certificates_that_do_not_work() {
         (keys::PFX, pfx("c4n4ry-wrong"), "password"),
         (keys::PFX_NO_KEY, pfx(keys::PFX_PASSWORD), "key"),
         (keys::PFX_EC, pfx(keys::PFX_PASSWORD), "RSA"),
-        (
-            keys::CERTIFICATE,
-            pfx(""),
-            "the PEM holds no private key: put certificate and key into one file, one after the other",
-        ),
+        (keys::CERTIFICATE, pfx(""), "no private key in it"),
         (b"neither", pfx(""), "cannot be used"),
     ] {
         let settings = app(&format!(r#""ClientCredentials": [ {credential} ]"#));
@@ -280,11 +276,11 @@ async fn certificates_that_do_not_work() {
         testkit::witness_error(&error);
         let text = error.to_string();
         let head = format!(
-            "{}:1: AzureAd:ClientCredentials:0 cannot be used: {}: ",
+            "{}:1: AzureAd:ClientCredentials:0 cannot be used: the ",
             settings.path("appsettings.json").display(),
-            settings.path("c").display()
         );
-        assert!(text.starts_with(&head) && text.contains(want), "{text}");
+        let file = format!(" file {} cannot be used: ", settings.path("c").display());
+        assert!(text.starts_with(&head) && text.contains(&file) && text.contains(want), "{text}");
         assert_eq!(authority.count(), 0);
     }
 }
@@ -306,7 +302,7 @@ async fn the_first_credential_that_can_be_used_is() {
             "credential passed over: {place}:2: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet"
         ),
         format!(
-            "credential passed over: {place}:4: AzureAd:ClientCredentials:2 cannot be used: {}",
+            "credential passed over: {place}:4: AzureAd:ClientCredentials:2 cannot be used: the certificate file {}",
             settings.path("missing.pfx").display()
         ),
     ] {

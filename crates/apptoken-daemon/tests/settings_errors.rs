@@ -247,7 +247,7 @@ fn the_app() {
         ),
         (
             credentials(r#"[ { "SourceType": 4 } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is StoreWithThumbprint, which is not supported yet: supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and SignedAssertionFilePath",
+            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is StoreWithThumbprint, a certificate store of Windows, which is not supported: export the certificate with its key as a PFX file, and name that with SourceType Path",
         ),
         (
             credentials(r#"[ { "SourceType": "ClientSecert" } ]"#),
@@ -583,7 +583,7 @@ fn if_no_credential_can_be_used_each_says_why() {
     for part in [
         "appsettings.json:1: AzureAd has no credential that can be used: ",
         "appsettings.json:3: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet",
-        "; appsettings.json:4: AzureAd:ClientCredentials:1 cannot be used: none.pfx cannot be read: No such file or directory",
+        "; appsettings.json:4: AzureAd:ClientCredentials:1 cannot be used: the certificate file none.pfx cannot be read: No such file or directory",
         "; appsettings.json:5: AzureAd:ClientCredentials:2 cannot be used: the PFX cannot be used: ",
     ] {
         assert!(text.contains(part), "{part}\n{text}");

@@ -1,14 +1,12 @@
 //! `ClientCredentials`: how the app proves who it is, in order of preference.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use apptoken::env_vars::AZURE_FEDERATED_TOKEN_FILE;
 use apptoken::{
-    AssertionRequest, Certificate, ConfidentialClientBuilder, Environment, ExposeSecret, ManagedIdentityClient,
-    ManagedIdentityClientBuilder, SecretString, UserAssignedId,
+    AssertionRequest, Certificate, CertificateFile, ConfidentialClientBuilder, Environment, ExposeSecret,
+    ManagedIdentityClient, ManagedIdentityClientBuilder, SecretString, UserAssignedId,
 };
 use apptoken_jose::base64url;
 use zeroize::Zeroizing;
@@ -184,7 +182,8 @@ impl CredentialDescription {
         Ok(Self { index, key: text.key.to_owned(), origin: Some(text.origin.clone()), source })
     }
 
-    /// Gives the credential to the client's builder, reading its certificate.
+    /// Gives the credential to the client's builder. A certificate on disk is read when the client is built, and again when
+    /// its file changes.
     pub(super) fn apply(
         &self,
         builder: ConfidentialClientBuilder,
@@ -192,7 +191,9 @@ impl CredentialDescription {
     ) -> Result<ConfidentialClientBuilder, apptoken::Error> {
         match &self.source {
             Source::ClientSecret(secret) => Ok(builder.client_secret(secret.clone())),
-            Source::Path { path, password } => Ok(builder.certificate(from_file(path, password)?)),
+            Source::Path { path, password } => {
+                Ok(builder.certificate(CertificateFile::new(path).password(password.clone())))
+            }
             Source::Base64Encoded { value, password } => {
                 let bytes = base64url::decode_lenient(value.expose_secret()).map(Zeroizing::new).map_err(|_| {
                     let wants = BASE64_ENCODED_VALUE.wants;
@@ -285,6 +286,10 @@ fn source_type(entry: &Section<'_>) -> Result<SourceType, ConfigurationError> {
     let supported = "supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and \
         SignedAssertionFilePath";
     Err(match ALL_SOURCES.iter().find(|source| source.eq_ignore_ascii_case(name)) {
+        Some(store) if store.starts_with("StoreWith") => text.error(format!(
+            "is {store}, a certificate store of Windows, which is not supported: export the certificate with its key as a \
+             PFX file, and name that with SourceType Path"
+        )),
         Some(source) => text.error(format!("is {source}, which is not supported yet: {supported}")),
         None => match crate::configuration::closest(name, ALL_SOURCES) {
             Some(near) => text.error(format!("is {name:?}: did you mean {near}? ({supported})")),
@@ -305,21 +310,7 @@ fn beside_its_file(path: &str, origin: &Origin) -> PathBuf {
     }
 }
 
-/// PFX, or PEM with certificate and key in one file.
-fn from_file(path: &Path, password: &SecretString) -> Result<Certificate, apptoken::Error> {
-    let unreadable =
-        |error: std::io::Error| apptoken::Error::credential(format!("{} cannot be read: {error}", path.display()));
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path).map_err(unreadable)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(apptoken::Error::credential(format!("{} is too large for a certificate", path.display())));
-    }
-    from_bytes(&bytes, password).map_err(|error| {
-        let text = with_advice(&error);
-        apptoken::Error::credential(format!("{}: {text}", path.display()))
-    })
-}
-
+/// PFX, or PEM with certificate and key one after the other.
 fn from_bytes(bytes: &[u8], password: &SecretString) -> Result<Certificate, apptoken::Error> {
     let holds = |label: &[u8]| bytes.windows(label.len()).any(|window| window == label);
     if !holds(b"-----BEGIN ") {
@@ -364,6 +355,3 @@ const ALL_SOURCES: [&str; 14] = [
     "ManagedCertificate",
     "StoreWithSubjectName",
 ];
-
-/// As for any file that is read whole.
-const MAX_BYTES: u64 = 1024 * 1024;

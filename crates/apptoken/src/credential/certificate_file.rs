@@ -2,7 +2,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::Certificate;
@@ -76,12 +76,14 @@ impl CertificateFile {
     fn pem(&self, certificate: &[u8]) -> Result<Certificate, Error> {
         let name = |path: &Path| format!("the PEM file {}", path.display());
         let certificate = (&*name(&self.path), certificate);
+        // as settings have it that say nothing
+        let passphrase = self.password.as_ref().filter(|password| !password.expose_secret().is_empty());
         match &self.key {
             Some(path) if *path != self.path => {
                 let key = read(path)?;
-                Certificate::parse_pem(certificate, (&name(path), &key), self.password.as_ref())
+                Certificate::parse_pem(certificate, (&name(path), &key), passphrase)
             }
-            _ => Certificate::parse_pem(certificate, certificate, self.password.as_ref()),
+            _ => Certificate::parse_pem(certificate, certificate, passphrase),
         }
     }
 }
@@ -99,7 +101,7 @@ fn is_der(bytes: &[u8]) -> bool {
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let unreadable = |cause: std::io::Error| {
-        Error::credential(format!("the certificate file {} cannot be read", path.display())).with_source(cause)
+        Error::credential(format!("the certificate file {} cannot be read: {cause}", path.display())).with_source(cause)
     };
     // sized so that it does not grow and leave copies of the key behind
     let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST_FILE + 1));
