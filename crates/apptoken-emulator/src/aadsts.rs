@@ -112,6 +112,9 @@ table! {
     /// The API takes only who has a role, and this client has none.
     AssignmentRequired = 501051, "invalid_grant", 400, PAGE,
         "Application '{}' ({}) is not assigned to a role of the application '{}' ({}), which requires it.";
+    /// Conditional Access for workload identities, on demand.
+    ConditionalAccess = 53003, "invalid_grant", 400, PAGE,
+        "Access has been blocked by Conditional Access policies, which do not allow a token to be issued.";
     /// Not a JWT.
     AssertionMalformed = 50027, "invalid_request", 400, PAGE,
         "The client assertion is not a well-formed JSON Web Token: {}.";
@@ -213,6 +216,8 @@ pub(crate) struct Refusal {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) evidence: Vec<Evidence>,
+    /// JSON that the client can send back as `claims`.
+    claims: Option<String>,
 }
 
 impl Refusal {
@@ -224,12 +229,19 @@ impl Refusal {
             message.extend(arguments.get(i).unwrap_or(&"").chars().filter(|c| !c.is_control()).take(LONGEST));
             message.push_str(part);
         }
-        Self { code, message, evidence: Vec::new() }
+        Self { code, message, evidence: Vec::new(), claims: None }
     }
 
     pub(crate) fn evidence(mut self, subject: &str, expected: impl Into<String>, presented: impl Into<String>) -> Self {
         self.evidence.push(Evidence::new(subject, expected, presented));
         self
+    }
+
+    /// Refused by a Conditional Access policy: its id is in the challenge.
+    pub(crate) fn conditional_access(policy: Uuid) -> Self {
+        let claims = format!(r#"{{"access_token":{{"capolids":{{"essential":true,"values":["{policy}"]}}}}}}"#);
+        let refusal = Self::new(Code::ConditionalAccess, &[]);
+        Self { claims: Some(claims), ..refusal }.evidence("policy", "allowed by every policy", policy.to_string())
     }
 
     /// The JSON that Entra answers with.
@@ -246,6 +258,8 @@ impl Refusal {
             timestamp,
             trace_id: ids.trace,
             correlation_id: ids.correlation,
+            suberror: self.claims.is_some().then_some("message_only"),
+            claims: self.claims.clone(),
             error_uri: page.then(|| format!("https://login.microsoftonline.com/error?code={number}")),
         }
     }
@@ -269,6 +283,10 @@ pub(crate) struct Envelope {
     correlation_id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suberror: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<String>,
 }
 
 /// As in error answers: `2026-11-23 01:02:03Z`.

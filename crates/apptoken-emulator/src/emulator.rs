@@ -173,6 +173,13 @@ impl Emulator {
         self.state.machine.environment(source, base, &self.authority)
     }
 
+    /// Continuous access evaluation: revokes the tokens that an application (`client_id`) has. Of Microsoft's APIs,
+    /// Graph notices, with clients that said that they handle challenges (`cp1`): it answers 401 `insufficient_claims`,
+    /// and takes a token again that was asked for with the challenge's `claims`. [`Faults::clear`] ends it.
+    pub fn revoke_tokens(&self, app: uuid::Uuid) {
+        self.state.faults.revoke(app, self.state.clock.now_unix());
+    }
+
     /// The sign-in log, oldest first.
     #[must_use]
     pub fn sign_ins(&self) -> Vec<SignIn> {

@@ -1,9 +1,16 @@
 //! Trouble on demand: what a daemon must live with, made to happen.
 
-use std::collections::VecDeque;
+mod rule;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use uuid::Uuid;
+
+pub use rule::FaultRule;
+pub(crate) use rule::Target;
 
 /// What happens to a token request instead of, or before, its proper answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub enum Fault {
     Garbage,
     /// Status 200 and the proper headers, but the connection ends in the middle of the body.
     Truncated,
+    /// What would be granted is refused by a Conditional Access policy: 53003, with a `claims` challenge.
+    ConditionalAccess,
 }
 
 /// The switches of a running local Entra ID. All can be changed at any time.
@@ -35,7 +44,10 @@ pub enum Fault {
 pub struct Faults {
     /// How many faults wait in `queue`: the token path looks here, and takes the lock only when there are any.
     waiting: AtomicUsize,
-    queue: Mutex<VecDeque<(u32, Fault)>>,
+    queue: Mutex<VecDeque<FaultRule>>,
+    /// How many applications have entries in `revoked`.
+    revocations: AtomicUsize,
+    revoked: Mutex<HashMap<Uuid, i64>>,
     latency_micros: AtomicU64,
     token_lifetime: OptionalSeconds,
     refresh_in: OptionalSeconds,
@@ -44,11 +56,16 @@ pub struct Faults {
 impl Faults {
     /// The next `n` token requests meet `fault`; faults asked for earlier come first.
     pub fn next_token_requests(&self, n: u32, fault: Fault) {
-        if n == 0 {
+        self.add(FaultRule::new(fault).times(n));
+    }
+
+    /// The requests that `rule` is for meet its fault; rules added earlier come first.
+    pub fn add(&self, rule: FaultRule) {
+        if rule.left == Some(0) {
             return;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back((n, fault));
+        queue.push_back(rule);
         self.waiting.store(queue.len(), Ordering::SeqCst);
     }
 
@@ -67,31 +84,53 @@ impl Faults {
         self.refresh_in.set(refresh_in);
     }
 
-    /// Ends all faults, latency and lifetimes.
+    /// Ends all faults, revocations, latency and lifetimes.
     pub fn clear(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.clear();
         self.waiting.store(0, Ordering::SeqCst);
         drop(queue);
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.revocations.store(0, Ordering::SeqCst);
         self.latency(Duration::ZERO);
         self.token_lifetime(None);
         self.refresh_in(None);
     }
 
+    /// Whether any fault waits: only then need a request say what it is about.
+    pub(crate) fn any(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
     /// Takes the fault that is due for one token request.
-    pub(crate) fn take(&self) -> Option<Fault> {
-        if self.waiting.load(Ordering::SeqCst) == 0 {
-            return None;
-        }
+    pub(crate) fn take(&self, target: &Target<'_>) -> Option<Fault> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let (left, fault) = queue.front_mut()?;
-        let due = fault.clone();
-        *left -= 1;
-        if *left == 0 {
-            queue.pop_front();
+        let index = queue.iter().position(|rule| rule.meets(target))?;
+        let rule = queue.get_mut(index)?;
+        let due = rule.fault.clone();
+        if let Some(left) = &mut rule.left {
+            *left -= 1;
+            if *left == 0 {
+                queue.remove(index);
+            }
         }
         self.waiting.store(queue.len(), Ordering::SeqCst);
         Some(due)
+    }
+
+    /// Tokens of this application that began before `now` are revoked.
+    pub(crate) fn revoke(&self, app: Uuid, now: i64) {
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        revoked.insert(app, now);
+        self.revocations.store(revoked.len(), Ordering::SeqCst);
+    }
+
+    /// When this application's tokens were revoked.
+    pub(crate) fn revoked_at(&self, app: Uuid) -> Option<i64> {
+        if self.revocations.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).get(&app).copied()
     }
 
     pub(crate) fn latency_of_all(&self) -> Option<Duration> {
@@ -140,15 +179,16 @@ mod tests {
     #[test]
     fn faults_come_in_order_and_end() {
         let faults = Faults::default();
-        assert_eq!(faults.take(), None);
+        let take = || faults.take(&Target { tenant: &[], app: "", resource: "" });
+        assert_eq!((faults.any(), take()), (false, None));
         faults.next_token_requests(2, Fault::Reset);
         faults.next_token_requests(1, Fault::Hang);
-        assert_eq!([faults.take(), faults.take()], [Some(Fault::Reset), Some(Fault::Reset)]);
-        assert_eq!([faults.take(), faults.take()], [Some(Fault::Hang), None]);
+        assert_eq!([take(), take()], [Some(Fault::Reset), Some(Fault::Reset)]);
+        assert_eq!([take(), take()], [Some(Fault::Hang), None]);
         faults.next_token_requests(9, Fault::Garbage);
         faults.token_lifetime(Some(Duration::from_secs(60)));
         assert_eq!(faults.lifetime_seconds(), Some(60));
         faults.clear();
-        assert_eq!((faults.take(), faults.lifetime_seconds()), (None, None));
+        assert_eq!((take(), faults.lifetime_seconds()), (None, None));
     }
 }

@@ -59,7 +59,7 @@ pub use directory::{
     Tenant, TokenVersion, User,
 };
 pub use emulator::Emulator;
-pub use faults::{Fault, Faults};
+pub use faults::{Fault, FaultRule, Faults};
 pub use hosts::{is_microsoft_host, microsoft_hosts};
 pub use issuer::IssuerMode;
 pub use limits::Limits;

@@ -9,11 +9,12 @@ use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{Body, BodyError, Exchange, Reply, Response, json, read, refuse, set, set_id};
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::TokenVersion;
-use crate::faults::Fault;
+use crate::faults::{Fault, Target};
 use crate::federation::Published;
 use crate::hosts::is_mtls_host;
 use crate::sign_in::{Outcome, SignIn};
@@ -26,15 +27,14 @@ pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
         tokio::time::sleep(latency).await;
     }
     let body = read(body, state.limits.body_bytes, state.limits.body).await;
-    let fault = state.faults.take();
-    if let Some(Fault::Latency(latency)) = &fault {
-        tokio::time::sleep(*latency).await;
-    }
-
     let (form, too_much) = match parse(exchange, body) {
         Ok(form) => (Ok(form), None),
         Err((refusal, status)) => (Err(refusal), status),
     };
+    let fault = due(exchange, tenant, form.as_ref().ok());
+    if let Some(Fault::Latency(latency)) = &fault {
+        tokio::time::sleep(*latency).await;
+    }
     let telemetry = form.as_ref().ok();
     let ids = exchange.ids(telemetry.and_then(|form| form.get("client-request-id")));
     let mut log = entry(exchange, tenant, ids);
@@ -42,18 +42,23 @@ pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
         Ok(form) => foreign_keys(exchange, form).await,
         Err(_) => None,
     };
-    let issuer_keys = issuer_keys.as_ref();
+    let asked = Asked { tenant, version, issuer_keys: issuer_keys.as_ref(), blocked: false, ids };
     let reply = match fault {
-        None | Some(Fault::Latency(_)) => {
-            judge(exchange, &Asked { tenant, version, issuer_keys, ids }, form, too_much, &mut log).into()
-        }
+        None | Some(Fault::Latency(_) | Fault::ConditionalAccess) => judge(
+            exchange,
+            &Asked { blocked: fault == Some(Fault::ConditionalAccess), ..asked },
+            form,
+            too_much,
+            &mut log,
+        )
+        .into(),
         Some(fault) => {
             log.outcome = Outcome::Faulted;
             log.message = Some(format!("fault: {fault:?}"));
             if let Ok(form) = &form {
                 log.app_id = form.get("client_id").map(sts::shown_client_id);
             }
-            break_down(exchange, &Asked { tenant, version, issuer_keys, ids }, form, fault)
+            break_down(exchange, &asked, form, fault)
         }
     };
     tracing::info!(
@@ -64,12 +69,34 @@ pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
     reply
 }
 
+/// The fault that this request asks for by a header, or that waits for it.
+fn due(exchange: &Exchange, tenant: &str, form: Option<&Form>) -> Option<Fault> {
+    if let Some(fault) = exchange.header(FAULT_HEADER).and_then(Fault::from_header) {
+        return Some(fault);
+    }
+    let state = &exchange.state;
+    if !state.faults.any() {
+        return None;
+    }
+    let mut names = vec![tenant.to_owned()];
+    if let Some(tenant) = state.directory.load().tenant(tenant) {
+        names.push(tenant.id.to_string());
+        names.extend(tenant.domains.iter().cloned());
+    }
+    let field = |name: &str| form.and_then(|form| form.get(name));
+    let resource = field("scope").and_then(|scope| scope.split(' ').find_map(|one| one.strip_suffix("/.default")));
+    let resource = resource.or_else(|| field("resource")).unwrap_or_default();
+    state.faults.take(&Target { tenant: &names, app: field("client_id").unwrap_or_default(), resource })
+}
+
 /// What is known of a request beside its form.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     tenant: &'a str,
     version: TokenVersion,
     issuer_keys: Option<&'a Published>,
+    /// A Conditional Access policy refuses what would be granted.
+    blocked: bool,
     ids: Ids,
 }
 
@@ -89,7 +116,7 @@ fn judge(
     status: Option<StatusCode>,
     log: &mut SignIn,
 ) -> Response {
-    let Asked { tenant, version, issuer_keys, ids } = *asked;
+    let Asked { tenant, version, issuer_keys, blocked, ids } = *asked;
     let state = &exchange.state;
     let telemetry = exchange.header("x-client-current-telemetry").is_some()
         || form.as_ref().is_ok_and(|form| form.get("x-client-current-telemetry").is_some());
@@ -108,7 +135,8 @@ fn judge(
             issuer_keys,
             ids,
         };
-        sts::answer(state, &request, log)
+        let granted = sts::answer(state, &request, log)?;
+        if blocked { Err(Refusal::conditional_access(Uuid::new_v4())) } else { Ok(granted) }
     });
     let code = outcome.as_ref().err().map(|refusal| refusal.code.number());
     let mut response = match outcome {
@@ -157,7 +185,9 @@ fn break_down(exchange: &Exchange, asked: &Asked<'_>, form: Result<Form, Refusal
             }
             response
         }
-        Fault::Latency(_) => judge(exchange, asked, form, None, &mut entry(exchange, tenant, ids)),
+        Fault::Latency(_) | Fault::ConditionalAccess => {
+            judge(exchange, asked, form, None, &mut entry(exchange, tenant, ids))
+        }
     };
     finish(exchange, &mut response, ids);
     response.into()
@@ -255,6 +285,9 @@ fn finish(exchange: &Exchange, response: &mut Response, ids: Ids) {
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }
+
+/// By which a test asks for trouble with its own request.
+const FAULT_HEADER: &str = "x-apptoken-fault";
 
 /// As recorded from Entra; the server names itself.
 const TOKEN_HEADERS: &[(&str, &str)] = &[

@@ -24,7 +24,10 @@ pub(crate) struct Grant<'a> {
     pub(crate) confirmation: Option<serde_json::Value>,
     /// The part of the client that the token is for.
     pub(crate) fmi_path: Option<&'a str>,
-    pub(crate) now: i64,
+    /// `iat` and `nbf`.
+    pub(crate) issued: i64,
+    /// The API may challenge the token before it expires (`xms_cc`).
+    pub(crate) evaluated: bool,
     pub(crate) expires: i64,
     pub(crate) trace_id: Uuid,
 }
@@ -39,7 +42,7 @@ pub(crate) enum Claims<'a> {
 
 impl<'a> Claims<'a> {
     pub(crate) fn new(grant: &Grant<'a>, issuers: &Issuers) -> Self {
-        let Grant { tenant, client, principal, api, roles, now, expires, .. } = *grant;
+        let Grant { tenant, client, principal, api, roles, issued, expires, .. } = *grant;
         let opaque = Opaque::new(grant);
         let sub = match grant.fmi_path {
             Some(path) => format!("{}{path}", fmi_prefix(tenant.id, client.app_id)),
@@ -49,8 +52,6 @@ impl<'a> Claims<'a> {
             CredentialKind::Secret => "1",
             CredentialKind::Certificate | CredentialKind::Federated | CredentialKind::ManagedIdentity => "2",
         };
-        // Entra dates tokens five minutes back, for APIs whose clocks are behind.
-        let issued = now - BACKDATED;
         match api.token_version {
             TokenVersion::V1 => {
                 let issuer = issuers.of(TokenVersion::V1, tenant.id);
@@ -77,6 +78,7 @@ impl<'a> Claims<'a> {
                     uti: opaque.uti,
                     ver: "1.0",
                     wids: api.first_party.then_some([APP_ONLY_MARKER]),
+                    xms_cc: grant.evaluated.then_some(["cp1"]),
                     xms_ftd: opaque.xms_ftd,
                     xms_idrel: first("7 28"),
                     xms_mirid: client.managed_identity.as_ref().map(|identity| identity.resource_id.as_str()),
@@ -139,6 +141,8 @@ pub(crate) struct V1<'a> {
     ver: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     wids: Option<[&'static str; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xms_cc: Option<[&'static str; 1]>,
     xms_ftd: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     xms_idrel: Option<&'static str>,
@@ -211,7 +215,7 @@ impl Opaque {
     }
 }
 
-/// Seconds.
+/// Seconds that Entra dates tokens back, for APIs whose clocks are behind.
 pub(crate) const BACKDATED: i64 = 300;
 
 /// In `wids` of every app-only token for Microsoft's own APIs.

@@ -1,13 +1,12 @@
 //! The last steps of every token: the resource resolved, the roles read, the token signed.
 
-use super::claims::{Claims, Grant};
+use super::claims::{BACKDATED, Claims, Grant};
 use super::pop::Binding;
+use super::requested::Requested;
 use crate::aadsts::{Code, Ids, Refusal};
-use crate::directory::{Application, ServicePrincipal, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion};
+use crate::directory::{Application, GRAPH, ServicePrincipal, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion};
 use crate::sign_in::{CredentialKind, Evidence, SignIn};
 use crate::state::State;
-
-pub(crate) use super::claims::BACKDATED;
 
 /// A token and what goes with it.
 pub(crate) struct Granted {
@@ -30,6 +29,7 @@ pub(super) struct Client<'a> {
     pub(super) binding: Binding,
     /// A part of the application that the token is for: the token exchange's tokens name it.
     pub(super) fmi_path: Option<&'a str>,
+    pub(super) requested: Requested,
 }
 
 /// A token of `client` for `resource`, as it was spelt, or why there is none.
@@ -41,7 +41,7 @@ pub(super) fn issue(
     ids: Ids,
     log: &mut SignIn,
 ) -> Result<Granted, Refusal> {
-    let Client { tenant, application, principal, credential, binding, fmi_path } = client;
+    let Client { tenant, application, principal, credential, binding, fmi_path, requested } = client;
     let now = state.clock.now_unix();
     log.resource = Some(resource.chars().take(512).collect());
     let (api, api_principal) =
@@ -60,7 +60,15 @@ pub(super) fn issue(
         log.evidence.push(Evidence::new("audience", wanted, resource));
     }
 
-    let lifetime = Lifetime::new(state, credential);
+    // Continuous access evaluation of daemons: Microsoft Graph's, for clients that handle its challenges.
+    let evaluated = requested.handles_challenges && api.app_id == GRAPH;
+    let usual = match credential {
+        CredentialKind::ManagedIdentity => DAY,
+        _ if evaluated => DAY - 4 * HOUR + i64::from(ids.trace.as_fields().0) % (8 * HOUR),
+        _ => HOUR,
+    };
+    let lifetime = Lifetime::new(state, usual);
+    let issued = (now - BACKDATED).max(requested.not_before.unwrap_or(i64::MIN).min(now));
     let token_type = binding.token_type();
     let grant = Grant {
         tenant,
@@ -72,7 +80,8 @@ pub(super) fn issue(
         credential,
         confirmation: binding.confirmation(),
         fmi_path: fmi_path.filter(|_| api.app_id == TOKEN_EXCHANGE),
-        now,
+        issued,
+        evaluated,
         expires: now.saturating_add(lifetime.seconds),
         trace_id: ids.trace,
     };
@@ -84,7 +93,7 @@ pub(super) fn issue(
         token_type,
         expires_in: lifetime.expires_in,
         expires_on: grant.expires,
-        not_before: now - BACKDATED,
+        not_before: issued,
         refresh_in: lifetime.refresh_in,
         resource: resource.to_owned(),
     })
@@ -119,8 +128,7 @@ struct Lifetime {
 
 impl Lifetime {
     /// Entra's hour says `expires_in` 3599, a managed identity's day 86399; a lifetime that was set is kept to the second.
-    fn new(state: &State, credential: CredentialKind) -> Self {
-        let usual = if credential == CredentialKind::ManagedIdentity { DAY } else { HOUR };
+    fn new(state: &State, usual: i64) -> Self {
         let (seconds, expires_in) = match state.faults.lifetime_seconds() {
             Some(set) => (set, set),
             None => (usual, usual - 1),

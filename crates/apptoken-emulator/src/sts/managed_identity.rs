@@ -2,6 +2,7 @@
 
 use super::issue::{Client, Granted, issue};
 use super::pop::Binding;
+use super::requested::Requested;
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant};
 use crate::sign_in::{CredentialKind, SignIn};
@@ -33,6 +34,7 @@ pub(crate) fn for_managed_identity(
         return Err(Refusal::new(Code::PrincipalDisabled, &[&app, &application.display_name]));
     }
     let credential = CredentialKind::ManagedIdentity;
-    let client = Client { tenant, application, principal, credential, binding: Binding::Bearer, fmi_path: None };
+    let (binding, requested) = (Binding::Bearer, Requested::default());
+    let client = Client { tenant, application, principal, credential, binding, fmi_path: None, requested };
     issue(state, directory, client, resource, ids, log)
 }

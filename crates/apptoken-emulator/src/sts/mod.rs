@@ -7,6 +7,7 @@ mod form;
 mod issue;
 mod managed_identity;
 mod pop;
+mod requested;
 mod scope;
 mod secret;
 #[cfg(test)]
@@ -58,8 +59,15 @@ pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn
     let (application, principal) = client(request, &directory, tenant, log)?;
     let (credential, binding) = authenticate(state, request, &directory, tenant, application, now, log)?;
 
-    let client =
-        issue::Client { tenant, application, principal, credential, binding, fmi_path: request.form.get("fmi_path") };
+    let client = issue::Client {
+        tenant,
+        application,
+        principal,
+        credential,
+        binding,
+        fmi_path: request.form.get("fmi_path"),
+        requested: requested::Requested::parse(request.form.get("claims"))?,
+    };
     issue::issue(state, &directory, client, resource_name(request)?, request.ids, log)
 }
 

@@ -2,8 +2,8 @@
 
 mod objects;
 
-use apptoken_jose::Algorithm;
 use apptoken_jose::jws::Unverified;
+use apptoken_jose::{Algorithm, base64url};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use jiff::Timestamp;
@@ -43,15 +43,28 @@ struct GraphError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// What the next token must have, for the challenge.
+    claims: Option<String>,
 }
 
 impl GraphError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), claims: None }
     }
 
     fn unauthenticated(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
+    }
+
+    /// Continuous access evaluation: the token began before `at`, when its kind was revoked.
+    fn revoked(at: i64) -> Self {
+        let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
+                       TokenIssuedBeforeRevocationTimestamp";
+        let claims = value!({ "access_token": {
+            "nbf": { "essential": true, "value": at.to_string() },
+            "xms_caeerror": { "value": "10012" },
+        } });
+        Self { claims: Some(claims.to_string()), ..Self::unauthenticated(message) }
     }
 
     fn response(&self, exchange: &Exchange, ids: Ids) -> Response {
@@ -69,16 +82,27 @@ impl GraphError {
             } }),
         );
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = format!(
+            let mut challenge = format!(
                 "Bearer realm=\"\", authorization_uri=\"{}/common/oauth2/authorize\", client_id=\"{GRAPH}\"",
                 login_base(exchange)
             );
+            if let Some(claims) = &self.claims {
+                let claims = standard_base64(claims.as_bytes());
+                challenge.push_str(&format!(", error=\"insufficient_claims\", claims=\"{claims}\""));
+            }
             if let Ok(challenge) = HeaderValue::from_str(&challenge) {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
         }
         response
     }
+}
+
+/// With its own two characters and padding, as APIs write challenges.
+fn standard_base64(bytes: &[u8]) -> String {
+    let mut text = base64url::encode(bytes).replace('-', "+").replace('_', "/");
+    text.extend(std::iter::repeat_n('=', (4 - text.len() % 4) % 4));
+    text
 }
 
 /// Who calls: the tenant and the app roles of a token that was issued here, for Graph, and is good now.
@@ -120,6 +144,12 @@ fn authenticate<'a>(exchange: &Exchange, directory: &'a Snapshot) -> Result<(&'a
     if !present.is_some_and(|principal| principal.account_enabled) {
         let message = "The application of the access token is not, or no longer, in this tenant.";
         return Err(GraphError::new(StatusCode::UNAUTHORIZED, "Authorization_IdentityNotFound", message));
+    }
+    // Only who said that it handles challenges gets one; other tokens are good until they expire.
+    let app = text("appid").parse().unwrap_or_default();
+    let revoked = state.faults.revoked_at(app).filter(|&at| claims.contains_key("xms_cc") && time("nbf") < at);
+    if let Some(at) = revoked {
+        return Err(GraphError::revoked(at));
     }
     let roles = claims.get("roles").and_then(Value::as_array).into_iter().flatten();
     Ok((tenant, roles.filter_map(|role| role.as_str().map(str::to_owned)).collect()))

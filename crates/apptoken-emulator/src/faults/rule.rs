@@ -1,0 +1,151 @@
+//! Which requests meet a fault.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Fault;
+
+/// A fault, and the requests that meet it: all token requests, unless it says otherwise.
+///
+/// ```
+/// use apptoken_emulator::{Fault, FaultRule};
+///
+/// let rule = FaultRule::new(Fault::ConditionalAccess).tenant("contoso.com").resource("https://graph.microsoft.com");
+/// # let _ = rule.times(3);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "it does nothing before Faults::add"]
+pub struct FaultRule {
+    pub(super) fault: Fault,
+    /// How many more times; without it, until [`Faults::clear`](super::Faults::clear).
+    pub(super) left: Option<u32>,
+    tenant: Option<String>,
+    app: Option<String>,
+    resource: Option<String>,
+}
+
+/// What a request is about, as far as rules ask.
+pub(crate) struct Target<'a> {
+    /// All names of the tenant.
+    pub(crate) tenant: &'a [String],
+    pub(crate) app: &'a str,
+    pub(crate) resource: &'a str,
+}
+
+impl FaultRule {
+    /// Every token request, until the faults are cleared.
+    pub fn new(fault: Fault) -> Self {
+        Self { fault, left: None, tenant: None, app: None, resource: None }
+    }
+
+    /// Only so many times.
+    pub fn times(mut self, n: u32) -> Self {
+        self.left = Some(n);
+        self
+    }
+
+    /// Only in this tenant, by id or domain.
+    pub fn tenant(mut self, id_or_domain: impl Into<String>) -> Self {
+        self.tenant = Some(id_or_domain.into());
+        self
+    }
+
+    /// Only for this `client_id`.
+    pub fn app(mut self, client_id: Uuid) -> Self {
+        self.app = Some(client_id.to_string());
+        self
+    }
+
+    /// Only for this resource, as the client spells it; a slash at the end does not count.
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resource = Some(resource.into());
+        self
+    }
+
+    pub(super) fn meets(&self, target: &Target<'_>) -> bool {
+        let is = |wanted: &Option<String>, there: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.trim_end_matches('/').eq_ignore_ascii_case(there))
+        };
+        let here = |wanted: &String| target.tenant.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+        self.tenant.as_ref().is_none_or(here)
+            && is(&self.app, target.app)
+            && is(&self.resource, target.resource.trim_end_matches('/'))
+    }
+}
+
+impl Fault {
+    /// What the request header `x-apptoken-fault` asks for: `status=429; retry-after=2`, `latency=250` (milliseconds),
+    /// `reset`, `hang`, `garbage`, `truncated` or `conditional-access`. Nothing else is a fault.
+    pub(crate) fn from_header(text: &str) -> Option<Self> {
+        let mut parts = text.split(';').map(|part| match part.trim().split_once('=') {
+            Some((name, value)) => (name.trim(), value.trim()),
+            None => (part.trim(), ""),
+        });
+        let (name, value) = parts.next()?;
+        Some(match name.to_ascii_lowercase().as_str() {
+            "status" => Self::Status {
+                status: value.parse().ok().filter(|status| (400..600).contains(status))?,
+                retry_after: match parts.next() {
+                    Some((name, value)) if name.eq_ignore_ascii_case("retry-after") => {
+                        Some(Duration::from_secs(value.parse().ok()?))
+                    }
+                    Some(_) => return None,
+                    None => None,
+                },
+                body: None,
+            },
+            "latency" => Self::Latency(Duration::from_millis(value.parse().ok().filter(|&millis| millis <= 60_000)?)),
+            "reset" => Self::Reset,
+            "hang" => Self::Hang,
+            "garbage" => Self::Garbage,
+            "truncated" => Self::Truncated,
+            "conditional-access" => Self::ConditionalAccess,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: Uuid = uuid::uuid!("33333333-cccc-4ccc-8ccc-000000000003");
+
+    #[test]
+    fn a_header_asks_for_one_fault() {
+        let status = |status, retry_after: Option<u64>| Fault::Status {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            body: None,
+        };
+        for (text, fault) in [
+            ("status=503", status(503, None)),
+            ("Status = 429 ; Retry-After=2", status(429, Some(2))),
+            ("latency=250", Fault::Latency(Duration::from_millis(250))),
+            ("hang", Fault::Hang),
+        ] {
+            assert_eq!(Fault::from_header(text), Some(fault), "{text}");
+        }
+        for text in ["", "status", "status=200", "status=429; x=1", "latency=999999999", "nonsense"] {
+            assert_eq!(Fault::from_header(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_is_for_what_it_names() {
+        let tenant = ["11111111-aaaa-4aaa-8aaa-000000000001".to_owned(), "contoso.com".to_owned()];
+        let target = Target {
+            tenant: &tenant,
+            app: "33333333-cccc-4ccc-8ccc-000000000003",
+            resource: "https://graph.microsoft.com",
+        };
+        let rule = || FaultRule::new(Fault::Reset);
+        for good in [rule(), rule().tenant("CONTOSO.com"), rule().app(APP).resource("https://graph.microsoft.com/")] {
+            assert!(good.meets(&target), "{good:?}");
+        }
+        for other in [rule().tenant("fabrikam.com"), rule().app(Uuid::nil()), rule().app(APP).resource("https://x")] {
+            assert!(!other.meets(&target), "{other:?}");
+        }
+    }
+}
