@@ -118,13 +118,13 @@ impl ConfidentialClientBuilder {
     ///
     /// ```no_run
     /// # fn example() -> Result<(), apptoken::Error> {
-    /// use apptoken::{AppToken, ConfidentialClient};
+    /// use apptoken::{AppToken, AppTokenRequest, ConfidentialClient};
     /// use std::time::Duration;
     ///
     /// # async fn minted(_: &str) -> Result<String, std::io::Error> { Ok(String::new()) }
     /// let client = ConfidentialClient::builder("00001111-aaaa-2222-bbbb-3333cccc4444")
     ///     .tenant("contoso.onmicrosoft.com")
-    ///     .app_token_provider(|request| async move {
+    ///     .app_token_provider(|request: AppTokenRequest| async move {
     ///         minted(&request.scope).await.map(|token| AppToken::new(token, Duration::from_secs(3600)))
     ///     })
     ///     .build()?;
