@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn faults_come_in_order_and_end() {
         let faults = Faults::default();
-        let take = || faults.take(&Target { tenant: &[], app: "", resource: "" });
+        let take = || faults.take(&Target { tenant: &[], app: "", resource: "", identities: false });
         assert_eq!((faults.any(), take()), (false, None));
         faults.next_token_requests(2, Fault::Reset);
         faults.next_token_requests(1, Fault::Hang);

@@ -5,9 +5,10 @@ mod common;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use apptoken_emulator::seed::{SeedFederatedCredential, SeedManagedIdentity};
-use apptoken_emulator::{CredentialKind, ManagedIdentitySource as Source};
+use apptoken_emulator::{CredentialKind, Fault, FaultRule, ManagedIdentitySource as Source};
 use common::{API_V2, Answer, CONTOSO, DAEMON, Entra, describe, start_with};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -397,4 +398,25 @@ async fn graph_has_no_registration_of_them() {
     let answer = entra.send(request).await;
     let names: Vec<_> = answer.json["value"].as_array().unwrap().iter().map(|app| &app["displayName"]).collect();
     assert!(names.contains(&&json!("Daemon")) && !names.contains(&&json!("daemon-id")), "{names:?}");
+}
+
+#[tokio::test]
+async fn the_service_may_be_unwell() {
+    let entra = start(None).await;
+    let faults = entra.emulator.faults();
+    let status = |status, wait: Option<u64>| {
+        let fault = Fault::Status { status, retry_after: wait.map(Duration::from_secs), body: None };
+        FaultRule::new(fault).managed_identities().times(1)
+    };
+    faults.add(status(410, None));
+    faults.add(status(429, Some(3)).resource("https://graph.microsoft.com"));
+    let ask = || entra.good_imds("resource=https://vault.azure.net");
+    // what the token endpoint is asked is something else
+    assert_eq!(entra.token(&[]).await.status, 200);
+    assert_eq!(ask().await.status, 410);
+    assert_eq!(ask().await.status, 200);
+    let answer = entra.good_imds("resource=https://graph.microsoft.com").await;
+    assert_eq!((answer.status, &answer.headers["retry-after"]), (429, &"3".parse().unwrap()));
+    faults.add(FaultRule::new(Fault::Garbage).managed_identities());
+    assert_eq!(ask().await.json, Value::Null);
 }

@@ -116,7 +116,7 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: Incoming, se
         Route::InstanceDiscovery => metadata::instance_discovery(&exchange).into(),
         Route::Graph(segments) => graph::answer(&exchange, segments).into(),
         Route::Workload(segments) => workload::answer(&exchange, segments).await.into(),
-        Route::Identity(source) => managed_identity::answer(&exchange, source, body).await.into(),
+        Route::Identity(source) => managed_identity::answer(&exchange, source, body).await,
         Route::InstanceMetadata => managed_identity::metadata(&exchange).into(),
         Route::Root => text(StatusCode::OK, ROOT).into(),
         Route::Nothing => text(StatusCode::NOT_FOUND, "The local Entra ID has nothing at this path.\n").into(),

@@ -86,7 +86,8 @@ fn due(exchange: &Exchange, tenant: &str, form: Option<&Form>) -> Option<Fault> 
     let field = |name: &str| form.and_then(|form| form.get(name));
     let resource = field("scope").and_then(|scope| scope.split(' ').find_map(|one| one.strip_suffix("/.default")));
     let resource = resource.or_else(|| field("resource")).unwrap_or_default();
-    state.faults.take(&Target { tenant: &names, app: field("client_id").unwrap_or_default(), resource })
+    let app = field("client_id").unwrap_or_default();
+    state.faults.take(&Target { tenant: &names, app, resource, identities: false })
 }
 
 /// What is known of a request beside its form.
@@ -282,7 +283,7 @@ fn finish(exchange: &Exchange, response: &mut Response, ids: Ids) {
     }
 }
 
-fn whole_seconds(wait: Duration) -> u64 {
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }
 

@@ -23,6 +23,7 @@ pub struct FaultRule {
     tenant: Option<String>,
     app: Option<String>,
     resource: Option<String>,
+    identities: bool,
 }
 
 /// What a request is about, as far as rules ask.
@@ -31,12 +32,14 @@ pub(crate) struct Target<'a> {
     pub(crate) tenant: &'a [String],
     pub(crate) app: &'a str,
     pub(crate) resource: &'a str,
+    /// At a managed-identity endpoint, not the token endpoint.
+    pub(crate) identities: bool,
 }
 
 impl FaultRule {
     /// Every token request, until the faults are cleared.
     pub fn new(fault: Fault) -> Self {
-        Self { fault, left: None, tenant: None, app: None, resource: None }
+        Self { fault, left: None, tenant: None, app: None, resource: None, identities: false }
     }
 
     /// Only so many times.
@@ -63,12 +66,19 @@ impl FaultRule {
         self
     }
 
+    /// Requests at the managed-identity endpoints instead of the token endpoint; of these only the resource is known.
+    pub fn managed_identities(mut self) -> Self {
+        self.identities = true;
+        self
+    }
+
     pub(super) fn meets(&self, target: &Target<'_>) -> bool {
         let is = |wanted: &Option<String>, there: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.trim_end_matches('/').eq_ignore_ascii_case(there))
         };
         let here = |wanted: &String| target.tenant.iter().any(|name| name.eq_ignore_ascii_case(wanted));
-        self.tenant.as_ref().is_none_or(here)
+        self.identities == target.identities
+            && self.tenant.as_ref().is_none_or(here)
             && is(&self.app, target.app)
             && is(&self.resource, target.resource.trim_end_matches('/'))
     }
@@ -139,12 +149,18 @@ mod tests {
             tenant: &tenant,
             app: "33333333-cccc-4ccc-8ccc-000000000003",
             resource: "https://graph.microsoft.com",
+            identities: false,
         };
         let rule = || FaultRule::new(Fault::Reset);
         for good in [rule(), rule().tenant("CONTOSO.com"), rule().app(APP).resource("https://graph.microsoft.com/")] {
             assert!(good.meets(&target), "{good:?}");
         }
-        for other in [rule().tenant("fabrikam.com"), rule().app(Uuid::nil()), rule().app(APP).resource("https://x")] {
+        for other in [
+            rule().managed_identities(),
+            rule().tenant("fabrikam.com"),
+            rule().app(Uuid::nil()),
+            rule().app(APP).resource("https://x"),
+        ] {
             assert!(!other.meets(&target), "{other:?}");
         }
     }

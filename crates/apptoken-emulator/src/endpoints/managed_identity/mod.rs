@@ -14,15 +14,48 @@ use http::header::HeaderValue;
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::{Exchange, Response, json, set_id, text};
+use super::token::whole_seconds;
+use super::{Body, Exchange, Reply, Response, json, set_id, text};
 use crate::aadsts::{Ids, Refusal};
 use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, guid};
+use crate::faults::{Fault, Target};
 use crate::managed_identity::ManagedIdentitySource as Source;
 use crate::sign_in::SignIn;
 use crate::sts::{self, Granted, IdentityRequest};
 
 /// Answers a request for a token at the endpoint of `source`.
-pub(super) async fn answer(exchange: &Exchange, source: Source, body: Incoming) -> Response {
+pub(super) async fn answer(exchange: &Exchange, source: Source, body: Incoming) -> Reply {
+    let faults = &exchange.state.faults;
+    let resource = exchange.query("resource").unwrap_or_default();
+    let target = Target { tenant: &[], app: "", resource: &resource, identities: true };
+    let fault = if faults.any() { faults.take(&target) } else { None };
+    match fault {
+        None | Some(Fault::ConditionalAccess) => proper(exchange, source, body).await.into(),
+        Some(Fault::Latency(latency)) => {
+            tokio::time::sleep(latency).await;
+            proper(exchange, source, body).await.into()
+        }
+        Some(Fault::Truncated) => proper(exchange, source, body).await.map(Body::truncate).into(),
+        Some(Fault::Garbage) => text(StatusCode::OK, "<html><body>It works!</body></html>").into(),
+        Some(Fault::Reset) => Reply::Reset,
+        Some(Fault::Hang) => Reply::Hang,
+        Some(Fault::Status { status, retry_after, body }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            let dialect = Dialect { source, ids: exchange.ids(None) };
+            let mut response =
+                dialect.refuse(&Problem::new(status, "fault", "The service is unwell, as was asked for"));
+            if let Some(body) = body {
+                *response.body_mut() = Body::whole(body);
+            }
+            if let Some(wait) = retry_after {
+                response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+            }
+            response.into()
+        }
+    }
+}
+
+async fn proper(exchange: &Exchange, source: Source, body: Incoming) -> Response {
     let ids = exchange.ids(None);
     let ask = match source {
         Source::AppService => app_service::read(exchange),
