@@ -57,6 +57,7 @@ pub mod env_vars;
 mod environment;
 mod error;
 pub mod http;
+mod identity;
 mod issuer;
 mod managed_identity;
 mod pop;
@@ -74,11 +75,12 @@ pub use client::{
     ManagedIdentityClient, ManagedIdentityClientBuilder, Selection, TokenSource,
 };
 pub use credential::{
-    AppToken, AppTokenProvider, AppTokenRequest, AssertionRequest, AssertionSource, Certificate, CertificateFile,
-    CertificateProvider, CertificateSource, Credential, Signer,
+    AppToken, AppTokenProvider, AppTokenRequest, AssertionRequest, AssertionSource, BoundAssertion,
+    BoundAssertionSource, Certificate, CertificateFile, CertificateProvider, CertificateSource, Credential, Signer,
 };
 pub use environment::Environment;
 pub use error::{Denied, Error, ErrorKind};
+pub use identity::ClientIdentity;
 pub use managed_identity::{ManagedIdentitySource, UserAssignedId};
 pub use pop::{PopKey, PopRequest, SignedHttpRequest};
 pub use scope::IntoScopes;

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::Error;
 use crate::clock::Moment;
 use crate::error::ErrorKind;
+use crate::{ClientIdentity, Error};
 
 /// An app-only access token with what is known about it. Cloning it counts a reference.
 ///
@@ -26,6 +26,8 @@ pub(crate) struct TokenData {
     pub(crate) header: HeaderValue,
     /// What the header starts with.
     pub(crate) scheme: Scheme,
+    /// What an `mtls_pop` token is bound to.
+    pub(crate) binding: Option<ClientIdentity>,
     pub(crate) scopes: Box<str>,
     pub(crate) tenant: Box<str>,
     pub(crate) token_endpoint: Box<str>,
@@ -190,10 +192,17 @@ impl AccessToken {
         self.data.header.clone()
     }
 
-    /// `Bearer`; `pop` for a token that is bound to a key that signs requests.
+    /// `Bearer`; `mtls_pop` for a token that is bound to a certificate, see [`Self::binding_certificate`]; `pop` for one
+    /// that is bound to a key that signs requests.
     #[must_use]
     pub fn token_type(&self) -> &str {
         self.data.scheme.token_type()
+    }
+
+    /// The certificate that the token is bound to: connections to the API must show it. None for other tokens.
+    #[must_use]
+    pub fn binding_certificate(&self) -> Option<&ClientIdentity> {
+        self.data.binding.as_ref()
     }
 
     /// The scopes asked for, joined by a space; a managed identity's token names the resource.
@@ -266,6 +275,8 @@ pub(crate) enum Scheme {
     /// Whoever has it may use it (RFC 6750).
     #[default]
     Bearer,
+    /// Whoever shows the certificate that it is bound to on TLS (RFC 8705 §3).
+    MtlsPop,
     /// Whoever signs requests with the key that it is bound to.
     Pop,
 }
@@ -275,6 +286,7 @@ impl Scheme {
     pub(crate) fn token_type(self) -> &'static str {
         match self {
             Self::Bearer => "Bearer",
+            Self::MtlsPop => "mtls_pop",
             Self::Pop => "pop",
         }
     }
@@ -283,6 +295,7 @@ impl Scheme {
     fn prefix(self) -> &'static str {
         match self {
             Self::Bearer => "Bearer ",
+            Self::MtlsPop => "mtls_pop ",
             Self::Pop => "PoP ",
         }
     }

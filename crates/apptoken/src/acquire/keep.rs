@@ -8,9 +8,11 @@ use crate::token::{Timetable, TokenData};
 
 /// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
 pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
-    let Granted { grant, token_endpoint, .. } = granted;
+    let Granted { grant, token_endpoint, binding, .. } = granted;
     let (now, wall) = (client.clock.now(), client.clock.system_time());
-    let life = grant.expires_in;
+    // a token goes as its certificate goes
+    let certificates = binding.as_ref().map_or(Duration::MAX, |identity| identity.good_for(wall));
+    let life = grant.expires_in.min(certificates);
     // a token that lives for less than ten minutes is used for half its life
     let margin = MARGIN.min(life / 2);
     let refresh_in = grant.refresh_in.or_else(|| (life >= LONG_LIFE).then_some(life / 2));
@@ -18,6 +20,7 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
     TokenData {
         header: grant.header,
         scheme: grant.scheme,
+        binding,
         scopes: asked.scope.into(),
         tenant: asked.tenant.as_str().into(),
         token_endpoint,

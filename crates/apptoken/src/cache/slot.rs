@@ -219,6 +219,7 @@ pub(super) mod tests {
         Arc::new(TokenData {
             header: HeaderValue::from_static("Bearer t"),
             scheme: Scheme::Bearer,
+            binding: None,
             scopes: "".into(),
             tenant: "".into(),
             token_endpoint: "".into(),

@@ -25,6 +25,7 @@ use super::AcquireTokenForClient;
 /// | [`attributes`](Self::attributes) | body `attributes` | yes | served |
 /// | [`attribute_tokens`](Self::attribute_tokens) | body `attribute_tokens` | yes, sorted | served |
 /// | [`cache_partition_key`](Self::cache_partition_key) | | yes | served |
+/// | [`mtls_proof_of_possession`](Self::mtls_proof_of_possession) | body `token_type=mtls_pop`, certificate on TLS | the certificate's SHA-256 | served |
 /// | [`bound_to`](Self::bound_to), [`signed_http_request`](Self::signed_http_request) | body `token_type=pop`, `req_cnf` | the key's id | served |
 /// | [`timeout`](Self::timeout) | | no | served |
 ///

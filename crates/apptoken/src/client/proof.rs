@@ -13,6 +13,26 @@ use crate::{ConfidentialClientBuilder, Error};
 ///
 /// A token that is bound to a key (its claim `cnf`, RFC 7800) is of no use to who steals it.
 impl<'a> AcquireTokenForClient<'a> {
+    /// A token that is bound to the client's certificate, which proves the app on TLS (RFC 8705): for an API to which
+    /// connections show the same certificate, [`AccessToken::binding_certificate`](crate::AccessToken::binding_certificate).
+    /// The scheme of its header is `mtls_pop`. Another certificate, such as a renewed one, has another token; one that a
+    /// callback gives is asked for with each token request, once, and the token in hand serves until it is due.
+    ///
+    /// Needs a certificate as the credential, or a
+    /// [`bound_client_assertion`](ConfidentialClientBuilder::bound_client_assertion); anything else is refused, and so is
+    /// an authority without an endpoint for mutual TLS.
+    pub fn mtls_proof_of_possession(mut self) -> Self {
+        let certificate = match &self.client.issuer {
+            Issuer::Authority(app) => app.credential.current().binding(&*self.client.clock),
+            Issuer::ManagedIdentity(_) => {
+                Err(Error::configuration("a managed identity's tokens are not bound to certificates"))
+            }
+        };
+        let x5t_s256 = certificate.map(|certificate| certificate.map(|certificate| certificate.leaf().x5t_s256()));
+        self.options().bound_to_certificate(x5t_s256);
+        self
+    }
+
     /// A token that goes with a signature over one request to the API (MSAL's signed HTTP request, scheme `PoP`). The
     /// token is kept by the key's id, and each call signs anew. The key is the client's
     /// [`pop_key`](ConfidentialClientBuilder::pop_key), or one made in memory and replaced every eight hours.

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::CertificateFile;
 use super::signer::{Key, Signer};
-use crate::Error;
+use crate::{ClientIdentity, Error};
 
 /// A certificate and what signs for it: its private key, or a [`Signer`] that holds the key elsewhere. RSA, 2,048 bits or
 /// more. Cloning it counts a reference.
@@ -139,6 +139,18 @@ impl Certificate {
             Err(error) => return Err(unusable("the certificate", &error)),
         }
         Ok(Self(Arc::new(Inner { key: Key::Here(key), chain })))
+    }
+
+    /// For TLS, which signs with a key in hand.
+    pub(super) fn identity(&self) -> Result<ClientIdentity, Error> {
+        match self.key() {
+            Key::Here(key) => Ok(ClientIdentity::new(self.chain().to_vec(), key.clone())),
+            Key::Elsewhere(_) => Err(Error::credential(format!(
+                "the certificate {} cannot be shown on TLS: its key is with a signer",
+                self.thumbprint()
+            ))
+            .with_advice("give the client a certificate whose key it holds, or ask for a bearer token")),
+        }
     }
 
     pub(crate) fn leaf(&self) -> &apptoken_jose::Certificate {

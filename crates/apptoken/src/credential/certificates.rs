@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use super::client_assertion::{AssertionSettings, Assertions, Signed};
 use super::watched::Watched;
 use super::{AssertionRequest, Certificate, CertificateFile, Occasion};
-use crate::Error;
 use crate::clock::{Clock, Moment};
+use crate::{ClientIdentity, Error};
 
 /// Where a client's certificate comes from: a [`Certificate`] in hand, or a [`CertificateFile`] that is read again when it
 /// changes.
@@ -127,15 +127,36 @@ impl CertificateCredential {
         Self { supply, settings, assertions: Assertions::default(), refused: Mutex::default() }
     }
 
-    /// An assertion, and the thumbprint of the certificate that signed it.
+    /// An assertion, and the certificate that signed it.
     pub(super) async fn assertion(
         &self,
         occasion: &Occasion<'_>,
         clock: &dyn Clock,
-    ) -> Result<(Signed, [u8; 32]), Error> {
+    ) -> Result<(Signed, Certificate), Error> {
         let certificate = self.certificate(occasion, clock).await?;
         let signed = self.assertions.get(&certificate, &self.settings, occasion, clock).await?;
-        Ok((signed, certificate.leaf().thumbprint_sha256()))
+        Ok((signed, certificate))
+    }
+
+    /// What the connection is to show when TLS is the proof.
+    pub(super) async fn identity(&self, occasion: &Occasion<'_>, clock: &dyn Clock) -> Result<ClientIdentity, Error> {
+        self.certificate(occasion, clock).await?.identity()
+    }
+
+    /// Whether the certificate is shown on TLS besides signing assertions.
+    pub(super) fn is_shown_on_tls(&self) -> bool {
+        self.settings.shown_on_tls
+    }
+
+    /// The certificate in use, as it was when it was last looked at; `None` when a callback gives it.
+    pub(super) fn held(&self, clock: &dyn Clock) -> Result<Option<Certificate>, Error> {
+        match &self.supply {
+            Supply::Provider(_) => Ok(None),
+            Supply::Listed(listed) => {
+                let held: Vec<_> = listed.iter().filter_map(Listed::held).collect();
+                self.pick(&held, clock.now(), clock.system_time()).map(Some)
+            }
+        }
     }
 
     /// The authority refused what the certificate signed: nothing made with it is used again, and if the certificate is

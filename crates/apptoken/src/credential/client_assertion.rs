@@ -41,6 +41,8 @@ impl AssertionForm {
 pub(crate) struct AssertionSettings {
     /// Sends the chain, for apps that are registered by subject name and issuer.
     pub(crate) send_x5c: bool,
+    /// Shows the certificate on TLS as well, with the chain in the assertion.
+    pub(crate) shown_on_tls: bool,
     /// None: what suits the authority.
     pub(crate) form: Option<AssertionForm>,
     /// Claims besides those of RFC 7523.
@@ -90,7 +92,7 @@ impl Assertions {
             certificate: certificate.leaf().thumbprint_sha256(),
             token_endpoint: occasion.token_endpoint.into(),
             form: settings.form.unwrap_or(occasion.form),
-            send_x5c: options.send_x5c.unwrap_or(settings.send_x5c),
+            send_x5c: settings.shown_on_tls || options.send_x5c.unwrap_or(settings.send_x5c),
             claims: options.assertion_claims.as_ref().map(|claims| claims.text.clone()),
         };
         let signed = self.slot(&key, clock.now());

@@ -7,8 +7,9 @@ use super::assertion::StaticAssertion;
 use super::certificates::DynCertificateProvider;
 use super::client_assertion::AssertionSettings;
 use super::{
-    AppTokenProvider, AssertionSource, CertificateCredential, CertificateProvider, CertificateSource,
-    DynAppTokenProvider, DynAssertionSource, InUse, PipelineOidc, TokenFile,
+    AppTokenProvider, AssertionSource, BoundAssertionSource, CertificateCredential, CertificateProvider,
+    CertificateSource, DynAppTokenProvider, DynAssertionSource, DynBoundAssertionSource, InUse, PipelineOidc,
+    TokenFile,
 };
 use crate::Error;
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ enum Given {
     CertificateProvider(Box<dyn DynCertificateProvider>),
     Assertion(Box<dyn DynAssertionSource>),
     TokenFile(PathBuf),
+    BoundAssertion(Box<dyn DynBoundAssertionSource>),
     GitHubActions,
     /// By the service connection's id.
     AzurePipelines(String),
@@ -63,6 +65,11 @@ impl Credential {
         Self(Given::AppTokens(Box::new(provider)))
     }
 
+    /// Assertions that `source` gives, each with the certificate that it is bound to.
+    pub fn bound_client_assertion(source: impl BoundAssertionSource) -> Self {
+        Self(Given::BoundAssertion(Box::new(source)))
+    }
+
     /// One assertion, made elsewhere; it works until it expires, which is minutes as a rule.
     pub fn static_assertion(assertion: impl Into<SecretString>) -> Self {
         Self::client_assertion(StaticAssertion(assertion.into()))
@@ -92,6 +99,7 @@ impl fmt::Debug for Credential {
             Given::Certificates(certificates) => f.debug_tuple("Certificates").field(certificates).finish(),
             Given::CertificateProvider(_) => f.write_str("Certificate(callback)"),
             Given::Assertion(_) => f.write_str("Assertion(callback)"),
+            Given::BoundAssertion(_) => f.write_str("BoundAssertion(callback)"),
             Given::TokenFile(path) => f.debug_tuple("TokenFile").field(path).finish(),
             Given::GitHubActions => f.write_str("GitHubActions"),
             Given::AzurePipelines(_) => f.write_str("AzurePipelines"),
@@ -111,6 +119,12 @@ impl Workshop {
     /// Checks a credential and makes it ready, reading certificates from disk.
     pub(super) fn make(&self, Credential(given): Credential, clock: &dyn Clock) -> Result<InUse, Error> {
         let (environment, allow_http) = (&self.environment, self.allow_http_loopback);
+        if self.assertions.shown_on_tls && !matches!(given, Given::Certificates(_) | Given::CertificateProvider(_)) {
+            return Err(Error::configuration(
+                "send_certificate_over_mtls was asked for, and the credential is no certificate",
+            )
+            .with_advice("give the client a certificate, or leave it out"));
+        }
         Ok(match given {
             Given::Secret(secret) if secret.expose_secret().trim().is_empty() => {
                 return Err(Error::credential("the client secret is empty").with_advice(
@@ -125,6 +139,7 @@ impl Workshop {
                 InUse::Certificate(CertificateCredential::provided(provider, self.assertions.clone()))
             }
             Given::Assertion(source) => InUse::Assertion(source),
+            Given::BoundAssertion(source) => InUse::BoundAssertion(source),
             Given::TokenFile(path) => InUse::TokenFile(TokenFile::new(path)),
             Given::GitHubActions => InUse::Pipeline(PipelineOidc::github_actions(environment, allow_http)?),
             Given::AppTokens(provider) => InUse::AppTokens(provider),

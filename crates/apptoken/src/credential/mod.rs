@@ -3,6 +3,7 @@
 
 mod app_token;
 mod assertion;
+mod bound;
 mod certificate;
 mod certificate_file;
 mod certificates;
@@ -22,6 +23,8 @@ pub(crate) use app_token::DynAppTokenProvider;
 pub use app_token::{AppToken, AppTokenProvider, AppTokenRequest};
 pub(crate) use assertion::DynAssertionSource;
 pub use assertion::{AssertionRequest, AssertionSource};
+pub(crate) use bound::DynBoundAssertionSource;
+pub use bound::{BoundAssertion, BoundAssertionSource};
 pub use certificate::Certificate;
 pub use certificate_file::CertificateFile;
 pub(crate) use certificates::CertificateCredential;
@@ -35,12 +38,14 @@ pub(crate) use signer::DynSigner;
 pub use signer::Signer;
 pub(crate) use token_file::TokenFile;
 
+use crate::ClientIdentity;
 use crate::Error;
 use crate::authority::AssertionForm;
 use crate::clock::{Clock, Moment};
 use crate::error::Denied;
 use crate::http::{DynTransport, RetryPolicy};
 use crate::request::{Asked, Capabilities};
+use crate::token::Scheme;
 
 /// The one credential of a client, ready for use.
 pub(crate) enum InUse {
@@ -52,6 +57,7 @@ pub(crate) enum InUse {
     Pipeline(PipelineOidc),
     /// Instead of a proof: tokens from elsewhere.
     AppTokens(Box<dyn DynAppTokenProvider>),
+    BoundAssertion(Box<dyn DynBoundAssertionSource>),
 }
 
 /// What a token request says to prove who sends it.
@@ -67,7 +73,13 @@ pub(crate) enum Proof {
         certificate: [u8; 32],
         /// Whether it was made for an earlier request.
         reused: bool,
+        /// Shown on TLS besides, when the client is told to.
+        identity: Option<ClientIdentity>,
     },
+    /// The certificate on TLS, and nothing in the form (RFC 8705 §2).
+    Certificate(ClientIdentity),
+    /// An assertion that goes with a certificate on TLS.
+    Bound { assertion: SecretString, identity: ClientIdentity },
 }
 
 impl Proof {
@@ -77,15 +89,30 @@ impl Proof {
             Self::Assertion(assertion) | Self::Signed { assertion, .. } => {
                 [Some(("client_assertion_type", JWT_BEARER)), Some(("client_assertion", assertion.expose_secret()))]
             }
+            Self::Bound { assertion, .. } => {
+                [Some(("client_assertion_type", JWT_POP)), Some(("client_assertion", assertion.expose_secret()))]
+            }
+            Self::Certificate(_) => [None, None],
         }
     }
 
     /// The part that nobody may see.
     pub(crate) fn secret(&self) -> &str {
         match self {
-            Self::Secret(secret) | Self::Assertion(secret) | Self::Signed { assertion: secret, .. } => {
-                secret.expose_secret()
-            }
+            Self::Secret(secret)
+            | Self::Assertion(secret)
+            | Self::Signed { assertion: secret, .. }
+            | Self::Bound { assertion: secret, .. } => secret.expose_secret(),
+            Self::Certificate(_) => "",
+        }
+    }
+
+    /// What the connection is to show.
+    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
+        match self {
+            Self::Certificate(identity) | Self::Bound { identity, .. } => Some(identity),
+            Self::Signed { identity, .. } => identity.as_ref(),
+            Self::Secret(_) | Self::Assertion(_) => None,
         }
     }
 
@@ -96,6 +123,7 @@ impl Proof {
                 // this machine's clock may have been set since the old one was made
                 old != new || (*reused && denied.has_code(OUTSIDE_ITS_TIME))
             }
+            (Self::Certificate(old), Self::Certificate(new)) => old != new,
             (old, new) => old.secret() != new.secret(),
         }
     }
@@ -125,9 +153,18 @@ impl InUse {
     async fn prove(&self, occasion: &Occasion<'_>, means: Means<'_>) -> Result<Proof, Error> {
         let assertion = match self {
             Self::Secret(secret) => return Ok(Proof::Secret(secret.clone())),
+            Self::Certificate(credential) if occasion.asked.options.scheme == Scheme::MtlsPop => {
+                return credential.identity(occasion, means.clock).await.map(Proof::Certificate);
+            }
             Self::Certificate(credential) => {
                 let (signed, certificate) = credential.assertion(occasion, means.clock).await?;
-                return Ok(Proof::Signed { assertion: signed.assertion, certificate, reused: signed.reused });
+                let identity = credential.is_shown_on_tls().then(|| certificate.identity()).transpose()?;
+                let (certificate, reused) = (certificate.leaf().thumbprint_sha256(), signed.reused);
+                return Ok(Proof::Signed { assertion: signed.assertion, certificate, reused, identity });
+            }
+            Self::BoundAssertion(source) => {
+                let (assertion, identity) = bound::from_source(&**source, occasion).await?;
+                return Ok(Proof::Bound { assertion, identity });
             }
             Self::Assertion(source) => assertion::from_source(&**source, occasion).await?,
             Self::TokenFile(file) => file.assertion(means.clock.now()).await?,
@@ -154,8 +191,32 @@ impl InUse {
             (Self::Certificate(credential), Proof::Signed { certificate, .. }) => {
                 credential.refused(*certificate, for_good, now);
             }
+            (Self::Certificate(credential), Proof::Certificate(identity)) => {
+                credential.refused(identity.thumbprint_sha256(), for_good, now);
+            }
             (Self::TokenFile(file), _) => file.refused(),
             _ => {}
+        }
+    }
+
+    /// Whether its token requests go over connections that show a certificate, whatever is asked for.
+    fn is_shown_on_tls(&self) -> bool {
+        match self {
+            Self::Certificate(credential) => credential.is_shown_on_tls(),
+            Self::BoundAssertion(_) => true,
+            Self::Secret(_) | Self::Assertion(_) | Self::TokenFile(_) | Self::Pipeline(_) | Self::AppTokens(_) => false,
+        }
+    }
+
+    /// The certificate that tokens would be bound to, as far as it is known before anything is asked.
+    fn binding(&self, clock: &dyn Clock) -> Result<Option<Certificate>, Error> {
+        match self {
+            Self::Certificate(credential) => credential.held(clock),
+            Self::BoundAssertion(_) => Ok(None),
+            Self::Secret(_) | Self::Assertion(_) | Self::TokenFile(_) | Self::Pipeline(_) => Err(Error::configuration(
+                "a token that is bound to a certificate was asked for, and the credential has none",
+            )
+            .with_advice("give the client a certificate, or a bound_client_assertion")),
         }
     }
 
@@ -164,7 +225,9 @@ impl InUse {
         match self {
             Self::Certificate(credential) => credential.changes(),
             Self::TokenFile(file) => file.changes(),
-            Self::Secret(_) | Self::Assertion(_) | Self::Pipeline(_) | Self::AppTokens(_) => 0,
+            Self::Secret(_) | Self::Assertion(_) | Self::Pipeline(_) | Self::AppTokens(_) | Self::BoundAssertion(_) => {
+                0
+            }
         }
     }
 }
@@ -175,6 +238,7 @@ impl fmt::Debug for InUse {
             Self::Secret(_) => f.write_str("Secret([redacted])"),
             Self::Certificate(certificate) => certificate.fmt(f),
             Self::Assertion(_) => f.write_str("Assertion(callback)"),
+            Self::BoundAssertion(_) => f.write_str("BoundAssertion(callback)"),
             Self::TokenFile(file) => file.fmt(f),
             Self::Pipeline(pipeline) => pipeline.fmt(f),
             Self::AppTokens(_) => f.write_str("AppTokens(callback)"),
@@ -184,5 +248,7 @@ impl fmt::Debug for InUse {
 
 /// AADSTS700024: the assertion is outside its time.
 const OUTSIDE_ITS_TIME: u32 = 700_024;
+/// What Entra calls an assertion that goes with a certificate on TLS.
+const JWT_POP: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-pop";
 /// RFC 7523 §2.2.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

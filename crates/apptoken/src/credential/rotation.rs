@@ -3,11 +3,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{AppToken, Credential, InUse, Means, Occasion, Proof, Workshop};
+use super::{AppToken, Certificate, Credential, InUse, Means, Occasion, Proof, Workshop};
 use crate::Error;
 use crate::clock::Clock;
 use crate::error::Denied;
+use crate::request::Asked;
 use crate::telemetry::TARGET;
+use crate::token::Scheme;
 
 /// The credential of a living client. It can be replaced at any time: a request in flight goes on with the one that it
 /// began with, the next takes the new one.
@@ -84,6 +86,16 @@ impl Rotating {
 }
 
 impl Used {
+    /// Whether the token endpoint is to be one for mutual TLS.
+    pub(crate) fn is_shown_on_tls(&self, asked: Asked<'_>) -> bool {
+        asked.options.scheme == Scheme::MtlsPop || self.0.credential.is_shown_on_tls()
+    }
+
+    /// The certificate that tokens would be bound to, as far as it is known before anything is asked.
+    pub(crate) fn binding(&self, clock: &dyn Clock) -> Result<Option<Certificate>, Error> {
+        self.0.credential.binding(clock)
+    }
+
     pub(crate) async fn prove(&self, occasion: &Occasion<'_>, means: Means<'_>) -> Result<Proof, Error> {
         self.0.credential.prove(occasion, means).await
     }

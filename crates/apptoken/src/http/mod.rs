@@ -10,6 +10,8 @@ mod pin;
 mod proxy;
 mod retry;
 mod retry_after;
+#[cfg(feature = "reqwest")]
+mod showing;
 mod skew;
 #[cfg(feature = "reqwest")]
 mod transport_reqwest;
@@ -43,7 +45,9 @@ pub type Request = ::http::Request<Bytes>;
 pub type Response = ::http::Response<Bytes>;
 
 /// Carries one request to its answer. Implement it to send through something else than reqwest; it must not follow
-/// redirects, must bound the body that it reads, and gives up after a time of its own.
+/// redirects, must bound the body that it reads, and gives up after a time of its own. A request with a
+/// [`ClientIdentity`](crate::ClientIdentity) among its extensions goes over a connection that shows that certificate, and no
+/// other request does.
 ///
 /// ```
 /// use apptoken::http::{Request, Response, Transport, TransportError};

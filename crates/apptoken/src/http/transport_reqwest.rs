@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::pin::{self, ThumbprintPin};
 use super::proxy::Proxy;
+use super::showing::{Showing, reqwest_identity};
 use super::{Request, Response, Transport, TransportError, TransportErrorKind};
-use crate::Error;
+use crate::{ClientIdentity, Error};
 
 /// The default [`Transport`]: reqwest on rustls, with the machine's trusted roots. Redirects are not followed, and plain
 /// HTTP goes past every proxy.
@@ -21,6 +22,7 @@ pub struct ReqwestTransport {
     client: OnceLock<reqwest::Client>,
     /// For plain HTTP, which is spoken on this machine only: a proxy would read the secret.
     direct: OnceLock<reqwest::Client>,
+    showing: Showing,
 }
 
 /// Settings of a [`ReqwestTransport`].
@@ -68,7 +70,7 @@ impl ReqwestTransport {
             return Ok(client);
         }
         // two first requests may both make a client; one is kept
-        let client = self.settings.client(!plain)?;
+        let client = self.settings.client(!plain, None)?;
         Ok(kept.get_or_init(|| client))
     }
 }
@@ -173,10 +175,19 @@ impl ReqwestTransportBuilder {
     /// The transport.
     #[must_use]
     pub fn build(self) -> ReqwestTransport {
-        ReqwestTransport { settings: self, client: OnceLock::new(), direct: OnceLock::new() }
+        ReqwestTransport {
+            settings: self,
+            client: OnceLock::new(),
+            direct: OnceLock::new(),
+            showing: Showing::default(),
+        }
     }
 
-    fn client(&self, may_use_proxies: bool) -> Result<reqwest::Client, TransportError> {
+    fn client(
+        &self,
+        may_use_proxies: bool,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<reqwest::Client, TransportError> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
@@ -190,6 +201,10 @@ impl ReqwestTransportBuilder {
             Some(proxy) if may_use_proxies => builder.proxy(proxy.except(self.no_proxy.as_deref())),
             None if may_use_proxies && self.proxies => builder,
             Some(_) | None => builder.no_proxy(),
+        };
+        let builder = match identity {
+            Some(identity) => builder.identity(reqwest_identity(identity)?),
+            None => builder,
         };
         let roots = self.roots.iter().cloned();
         let builder = match self.pin {
@@ -205,9 +220,17 @@ impl ReqwestTransportBuilder {
 
 impl Transport for ReqwestTransport {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let identity = request.extensions().get::<ClientIdentity>().cloned();
         let request = reqwest::Request::try_from(request).map_err(classify)?;
         let plain = request.url().scheme() == "http";
-        let mut answer = self.client(plain)?.execute(request).await.map_err(classify)?;
+        let client = match &identity {
+            Some(_) if plain => {
+                return Err(TransportError::new(TransportErrorKind::Setup, "plain HTTP shows no certificate"));
+            }
+            Some(identity) => &self.showing.client(identity, || self.settings.client(true, Some(identity)))?,
+            None => self.client(plain)?,
+        };
+        let mut answer = client.execute(request).await.map_err(classify)?;
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = answer.status();
         *response.headers_mut() = std::mem::take(answer.headers_mut());

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{App, Issuer};
-use crate::Error;
 use crate::clock::Clock;
 use crate::credential::{AppToken, Means, Occasion, Proof};
 use crate::http::send_with_retry;
@@ -11,11 +10,14 @@ use crate::managed_identity::ManagedIdentity;
 use crate::request::Asked;
 use crate::token::{Scheme, header};
 use crate::token_endpoint::{Grant, TokenRequest};
+use crate::{ClientIdentity, Error};
 
 /// A token, fresh from its issuer.
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
     pub(crate) token_endpoint: Box<str>,
+    /// What a token of type `mtls_pop` is bound to.
+    pub(crate) binding: Option<ClientIdentity>,
     /// What HTTP took of it, retries included.
     pub(crate) http: Duration,
 }
@@ -49,14 +51,15 @@ impl App {
             Some(denied) => self.credential.another(&credential, &proof, denied, &occasion, means).await,
             None => None,
         };
-        let (grant, http) = match another {
+        let (grant, proof, http) = match another {
             Some(proof) => {
                 let (granted, more) = self.exchange(&occasion, &proof, clock).await;
-                (granted?, http + more)
+                (granted?, proof, http + more)
             }
-            None => (granted?, http),
+            None => (granted?, proof, http),
         };
-        Ok(Granted { grant, token_endpoint: token_endpoint.as_str().into(), http })
+        let binding = proof.identity().filter(|_| asked.options.scheme == Scheme::MtlsPop).cloned();
+        Ok(Granted { grant, token_endpoint: token_endpoint.as_str().into(), binding, http })
     }
 
     /// Request and answer, and what HTTP took of it.
@@ -108,5 +111,5 @@ async fn ask_platform(identity: &ManagedIdentity, asked: Asked<'_>, clock: &dyn 
     let sent = clock.now();
     let grant = identity.ask(asked, clock).await?;
     let http = clock.now().since(sent);
-    Ok(Granted { grant, token_endpoint: identity.endpoint().into(), http })
+    Ok(Granted { grant, token_endpoint: identity.endpoint().into(), binding: None, http })
 }

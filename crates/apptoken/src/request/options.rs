@@ -113,6 +113,15 @@ impl Options {
         }
     }
 
+    /// A token for who shows this certificate on TLS (RFC 8705 §3); `None` when it is known only with the token.
+    pub(crate) fn bound_to_certificate(&mut self, certificate: Result<Option<String>, Error>) {
+        if let Some(x5t_s256) = self.parsed(certificate) {
+            self.scheme = Scheme::MtlsPop;
+            self.extra.standard_body("token_type", self.scheme.token_type());
+            self.key.set("x5t#S256", x5t_s256.unwrap_or_default());
+        }
+    }
+
     /// A token for who signs with this key (RFC 7800).
     pub(crate) fn bound_to_key(&mut self, id: &str) {
         let confirmation = format!(r#"{{"kid":"{id}"}}"#);

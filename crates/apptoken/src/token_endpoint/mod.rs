@@ -50,6 +50,9 @@ impl TokenRequest<'_> {
         if self.telemetry_headers {
             request.headers_mut().extend(client_headers(self.asked.reason));
         }
+        if let Some(identity) = self.proof.identity() {
+            request.extensions_mut().insert(identity.clone());
+        }
         // none of them has one of the names above
         request.headers_mut().extend(self.extra.headers.iter().cloned());
         Ok(request)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use apptoken::clock::ManualClock;
 use apptoken::{Certificate, ConfidentialClient, ConfidentialClientBuilder, SecretString};
-use apptoken_emulator::{Emulator, Seed};
+use apptoken_emulator::{Emulator, EmulatorBuilder, Seed};
 use serde_json::json;
 use testkit::{CANARY, keys};
 
@@ -25,8 +25,12 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_with(|builder| builder).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> Self {
         testkit::init();
-        let entra = Emulator::builder().seed(seed()).start().await.unwrap();
+        let entra = change(Emulator::builder().seed(seed())).start().await.unwrap();
         Self { entra, clock: Arc::new(ManualClock::default()) }
     }
 

@@ -9,8 +9,8 @@ use crate::client::assertions::{AppAssertion, ManagedIdentityAssertion};
 use crate::client::{ConfidentialClient, ManagedIdentityClient};
 use crate::clock::Clock;
 use crate::credential::{
-    AppTokenProvider, AssertionSettings, AssertionSource, CertificateProvider, CertificateSource, Credential, Rotating,
-    Workshop,
+    AppTokenProvider, AssertionSettings, AssertionSource, BoundAssertionSource, CertificateProvider, CertificateSource,
+    Credential, Rotating, Workshop,
 };
 use crate::environment::Environment;
 use crate::request::AssertionClaims;
@@ -20,6 +20,7 @@ use crate::request::AssertionClaims;
 pub(super) struct Credentials {
     given: Vec<Credential>,
     send_x5c: bool,
+    shown_on_tls: bool,
     form: Option<AssertionForm>,
     extra_claims: Option<String>,
 }
@@ -141,6 +142,20 @@ impl ConfidentialClientBuilder {
         self
     }
 
+    /// Proves the app by assertions that `source` gives, each with the certificate that it is bound to: the connection to
+    /// the token endpoint shows it. What is needed for tokens that are
+    /// [bound to a certificate](crate::AcquireTokenForClient::mtls_proof_of_possession) without registering one.
+    pub fn bound_client_assertion(self, source: impl BoundAssertionSource) -> Self {
+        self.credential(Credential::bound_client_assertion(source))
+    }
+
+    /// Shows the certificate on the TLS connection as well as signing assertions with it, whose chain is sent then: for
+    /// apps and tenants that demand it. Tokens stay bearer tokens. Only with a certificate. Default: no.
+    pub fn send_certificate_over_mtls(mut self, send: bool) -> Self {
+        self.credentials.shown_on_tls = send;
+        self
+    }
+
     /// How assertions are signed and name their certificate. Default: as the authority wants it.
     pub fn assertion_form(mut self, form: AssertionForm) -> Self {
         self.credentials.form = Some(form);
@@ -165,7 +180,8 @@ impl Credentials {
     ) -> Result<Rotating, Error> {
         let claims = self.extra_claims.as_deref().map(AssertionClaims::parse).transpose()?;
         let claims = claims.map(|claims| claims.members).unwrap_or_default();
-        let assertions = AssertionSettings { send_x5c: self.send_x5c, form: self.form, claims };
+        let assertions =
+            AssertionSettings { send_x5c: self.send_x5c, shown_on_tls: self.shown_on_tls, form: self.form, claims };
         Rotating::new(only(self.given)?, Workshop { environment, allow_http_loopback, assertions }, clock)
     }
 }
