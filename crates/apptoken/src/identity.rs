@@ -51,9 +51,8 @@ impl ClientIdentity {
 
     /// How long it is valid from `now` on.
     pub(crate) fn good_for(&self, now: SystemTime) -> Duration {
-        let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let end = u64::try_from(self.0.chain.first().map_or(i64::MAX, Certificate::not_after)).unwrap_or_default();
-        Duration::from_secs(end.saturating_sub(now))
+        Duration::from_secs(end).saturating_sub(now.duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
     /// The certificates in DER, the app's own first.

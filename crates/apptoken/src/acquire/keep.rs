@@ -15,7 +15,8 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
     let life = grant.expires_in.min(certificates);
     // a token that lives for less than ten minutes is used for half its life
     let margin = MARGIN.min(life / 2);
-    let refresh_in = grant.refresh_in.or_else(|| (life >= LONG_LIFE).then_some(life / 2));
+    let refresh_in =
+        grant.refresh_in.filter(|refresh| *refresh < life).or_else(|| (life >= LONG_LIFE).then_some(life / 2));
     let refresh_at = refresh_in.map_or(life - margin, |after| after - random_below(JITTER.min(after / 10)));
     TokenData {
         header: grant.header,
@@ -31,7 +32,8 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
             refresh_at: now + refresh_at.min(life - margin),
             margin_at: now + (life - margin),
             expires_at: now + life,
-            extended_until: now + grant.ext_expires_in.filter(|_| client.extended_lifetime).unwrap_or(life),
+            extended_until: now
+                + grant.ext_expires_in.filter(|_| client.extended_lifetime).unwrap_or(life).min(certificates),
         },
     }
 }
