@@ -11,7 +11,7 @@ use crate::caller::api;
 use crate::tokens::{API, APP, TENANT};
 
 const LEGACY_API: &str = "66667777-aaaa-8888-bbbb-9999cccc0000";
-const DOMAIN: &str = "contoso.onmicrosoft.com";
+pub(crate) const DOMAIN: &str = "contoso.onmicrosoft.com";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_401_to_200() {
@@ -96,7 +96,7 @@ async fn a_private_ca_must_be_trusted_and_a_tenant_must_exist() {
     entra.shutdown().await;
 }
 
-fn guard(entra: &Emulator, resource: &str) -> apptoken_protect::ProtectBuilder {
+pub(crate) fn guard(entra: &Emulator, resource: &str) -> apptoken_protect::ProtectBuilder {
     let clock = entra.clock().clone();
     Protect::api(resource)
         .tenant(TENANT)
@@ -133,7 +133,7 @@ async fn token(entra: &Emulator, resource: &str) -> String {
 }
 
 /// A daemon that wishes for a role on two APIs, one of each token version; nobody has consented.
-fn seed() -> String {
+pub(crate) fn seed() -> String {
     let api = |name: &str, app_id: &str, uri: &str, version: Value| {
         json!({
             "appId": app_id, "displayName": name, "homeTenant": DOMAIN, "identifierUris": [uri],

@@ -7,5 +7,7 @@ mod hostile;
 mod keys;
 mod local_entra;
 mod metadata;
+mod possession;
 mod proof;
+mod tls;
 mod tokens;

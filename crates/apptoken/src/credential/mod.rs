@@ -151,6 +151,10 @@ pub(crate) struct Means<'a> {
 
 impl InUse {
     async fn prove(&self, occasion: &Occasion<'_>, means: Means<'_>) -> Result<Proof, Error> {
+        if occasion.asked.options.scheme == Scheme::MtlsPop {
+            // the credential may have been replaced by one without a certificate since the call was made
+            self.binding(means.clock)?;
+        }
         let assertion = match self {
             Self::Secret(secret) => return Ok(Proof::Secret(secret.clone())),
             Self::Certificate(credential) if occasion.asked.options.scheme == Scheme::MtlsPop => {

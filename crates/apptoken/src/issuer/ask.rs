@@ -1,8 +1,9 @@
 //! One request, step by step: where to, by what proof, what goes out, what comes back.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{App, Issuer};
+use super::{App, Issuer, mutual_tls};
 use crate::clock::Clock;
 use crate::credential::{AppToken, Means, Occasion, Proof};
 use crate::http::send_with_retry;
@@ -33,14 +34,18 @@ impl Issuer {
 
 impl App {
     async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
+        let credential = self.credential.current();
         let token_endpoint = &self.authority.token_endpoint(asked.tenant);
+        let token_endpoint = &match credential.is_shown_on_tls(asked) {
+            true => Cow::Owned(mutual_tls::endpoint(token_endpoint)?),
+            false => Cow::Borrowed(token_endpoint.as_str()),
+        };
         let authority = &self.authority.origin();
         let form = self.authority.kind().assertion_form();
         let capabilities = &self.capabilities;
         let occasion = Occasion { client_id: &self.client_id, authority, form, token_endpoint, asked, capabilities };
         let retry = self.retry.within(asked.deadline.since(clock.now()));
         let means = Means { transport: &*self.transport, clock, retry: &retry };
-        let credential = self.credential.current();
         if let Some(token) = credential.app_token(&occasion).await {
             return granted_elsewhere(&token?, asked);
         }
@@ -59,7 +64,7 @@ impl App {
             None => (granted?, proof, http),
         };
         let binding = proof.identity().filter(|_| asked.options.scheme == Scheme::MtlsPop).cloned();
-        Ok(Granted { grant, token_endpoint: token_endpoint.as_str().into(), binding, http })
+        Ok(Granted { grant, token_endpoint: token_endpoint.as_ref().into(), binding, http })
     }
 
     /// Request and answer, and what HTTP took of it.
@@ -104,7 +109,7 @@ fn granted_elsewhere(token: &AppToken, asked: Asked<'_>) -> Result<Granted, Erro
     }
     let header = header(scheme, &[token.access_token()])?;
     let grant = Grant { header, scheme, expires_in, ext_expires_in: None, refresh_in };
-    Ok(Granted { grant, token_endpoint: Box::default(), http: Duration::ZERO })
+    Ok(Granted { grant, token_endpoint: Box::default(), binding: None, http: Duration::ZERO })
 }
 
 async fn ask_platform(identity: &ManagedIdentity, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {

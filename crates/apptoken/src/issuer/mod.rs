@@ -1,6 +1,7 @@
 //! Who issues the tokens of a client.
 
 mod ask;
+mod mutual_tls;
 
 use std::sync::Arc;
 
