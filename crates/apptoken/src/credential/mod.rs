@@ -217,10 +217,12 @@ impl InUse {
         match self {
             Self::Certificate(credential) => credential.held(clock),
             Self::BoundAssertion(_) => Ok(None),
-            Self::Secret(_) | Self::Assertion(_) | Self::TokenFile(_) | Self::Pipeline(_) => Err(Error::configuration(
-                "a token that is bound to a certificate was asked for, and the credential has none",
-            )
-            .with_advice("give the client a certificate, or a bound_client_assertion")),
+            Self::Secret(_) | Self::Assertion(_) | Self::TokenFile(_) | Self::Pipeline(_) | Self::AppTokens(_) => {
+                Err(Error::configuration(
+                    "a token that is bound to a certificate was asked for, and the credential has none",
+                )
+                .with_advice("give the client a certificate, or a bound_client_assertion"))
+            }
         }
     }
 
