@@ -18,7 +18,7 @@ use crate::{ClientIdentity, Error};
 /// The HTTP client behind it is made with the first request, because loading the machine's roots takes longer than
 /// everything else a short program does.
 pub struct ReqwestTransport {
-    settings: ReqwestTransportBuilder,
+    settings: Box<ReqwestTransportBuilder>,
     client: OnceLock<reqwest::Client>,
     /// For plain HTTP, which is spoken on this machine only: a proxy would read the secret.
     direct: OnceLock<reqwest::Client>,
@@ -176,7 +176,7 @@ impl ReqwestTransportBuilder {
     #[must_use]
     pub fn build(self) -> ReqwestTransport {
         ReqwestTransport {
-            settings: self,
+            settings: Box::new(self),
             client: OnceLock::new(),
             direct: OnceLock::new(),
             showing: Showing::default(),
