@@ -80,8 +80,12 @@ impl Clock for SystemClock {
         SystemTime::now()
     }
 
+    /// Outside a tokio runtime a thread does the waiting: retries are rare.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(tokio::time::sleep(duration))
+        match tokio::runtime::Handle::try_current() {
+            Ok(_) => Box::pin(tokio::time::sleep(duration)),
+            Err(_) => Box::pin(on_a_thread(duration)),
+        }
     }
 
     /// Never, outside a tokio runtime: there, nothing is bounded but what its transport bounds.
@@ -91,6 +95,16 @@ impl Clock for SystemClock {
             Err(_) => Box::pin(std::future::pending()),
         }
     }
+}
+
+fn on_a_thread(duration: Duration) -> impl Future<Output = ()> {
+    let (over, waited) = tokio::sync::oneshot::channel::<()>();
+    // dropped unsent, when there can be no thread: then the wait is over at once
+    let _ = std::thread::Builder::new().spawn(move || {
+        std::thread::sleep(duration);
+        over.send(())
+    });
+    async { waited.await.unwrap_or(()) }
 }
 
 /// The outcome of `work`, or `None` when `limit` has passed on `clock` first. Work that is ready at once needs no timer.
@@ -267,4 +281,32 @@ impl Drop for Alarm<'_> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+    use std::thread::{self, Thread};
+
+    use super::*;
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    #[test]
+    fn a_sleep_ends_without_a_runtime_too() {
+        let waker = Waker::from(std::sync::Arc::new(Unpark(thread::current())));
+        let (before, wait) = (SystemClock.now(), Duration::from_millis(30));
+        let mut sleep = SystemClock.sleep(wait);
+        while sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            thread::park();
+        }
+        // the coarse clock's tick is four milliseconds
+        assert!(SystemClock.now().since(before) >= wait - Duration::from_millis(8));
+    }
 }

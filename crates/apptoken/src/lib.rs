@@ -35,6 +35,8 @@
 //!   as long as it is valid; or an [`Error`] that says what to do;
 //! * one request, however many callers wait for the same token;
 //! * a refresh behind the caller's back when the authority suggests one, or half-way through a long life;
+//! * an authority that is spared: a bounded [rate](http::RequestRate) of requests, [retries](http::RetryPolicy) with
+//!   jitter that heed `Retry-After`, a [circuit](http::CircuitPolicy) that opens when it keeps failing;
 //! * no secret, token or assertion in any log, `Debug` or error.
 //!
 //! Requests go through [`http::Transport`], time comes from [`clock::Clock`]; both can be replaced.

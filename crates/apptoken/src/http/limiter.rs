@@ -10,7 +10,8 @@ use crate::clock::{Clock, Moment, within};
 /// How fast, and how many at a time, a client sends requests to one host.
 ///
 /// The default delays nobody who wants fewer than four hundred new tokens at once. It is there for those that have very
-/// many: after an outage, or a night, thousands of tokens may be due in the same second.
+/// many: after an outage, or a night, thousands of tokens may be due in the same second. Outside a tokio runtime requests
+/// are not paced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestRate {
     /// Requests a second in the long run. Default: 200.
@@ -84,9 +85,13 @@ impl Limiter {
         Self { rate, state: Mutex::default(), room: Notify::new() }
     }
 
-    /// Waits for a turn, unless it would come later than after `patience`.
+    /// Waits for a turn, unless it would come later than after `patience`. Outside a tokio runtime nobody waits, as
+    /// [`Clock::until`] need not end there.
     pub(super) async fn enter(&self, clock: &dyn Clock, patience: Duration) -> Result<Place<'_>, Overbooked> {
         let now = clock.now();
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Ok(self.add(&mut self.lock(), now));
+        }
         let mut booking = self.book(now, patience)?;
         if now < booking.at {
             clock.until(booking.at).await;
@@ -125,10 +130,14 @@ impl Limiter {
         if state.under_way.len() >= self.rate.in_flight as usize {
             return None;
         }
+        Some(self.add(&mut state, now))
+    }
+
+    fn add(&self, state: &mut State, now: Moment) -> Place<'_> {
         state.started += 1;
         let number = state.started;
         state.under_way.insert(number, now);
-        Some(Place { limiter: self, number })
+        Place { limiter: self, number }
     }
 
     /// The state is whole after a panic: no code of others runs under the lock.
@@ -244,6 +253,15 @@ mod tests {
         }
         for _ in 0..2 {
             assert_eq!(limiter.enter(&clock, second(10)).await.err(), Some(Overbooked(second(11))));
+        }
+    }
+
+    #[test]
+    fn outside_a_runtime_nobody_waits() {
+        let (clock, limiter) = (ManualClock::default(), Limiter::new(SLOW));
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..100 {
+            assert!(pin!(limiter.enter(&clock, PATIENCE)).poll(&mut context).is_ready());
         }
     }
 
