@@ -28,6 +28,7 @@ pub(crate) enum Command {
     Emulator(commands::emulator::Args),
     Run(commands::run::Args),
     Init(commands::init::Args),
+    Cache(commands::cache::Args),
     Cert(commands::cert::Args),
 }
 

@@ -35,6 +35,13 @@ pub(crate) const CERTIFICATE_PASSWORD: Variable = Variable {
 pub(crate) const AUTHORITY: Variable =
     Variable { name: "APPTOKEN_AUTHORITY", fallback: Some("AZURE_AUTHORITY_HOST"), meaning: "as --authority" };
 pub(crate) const CA_FILE: Variable = Variable { name: "APPTOKEN_CA_FILE", fallback: None, meaning: "as --ca-file" };
+pub(crate) const CACHE_DIR: Variable = Variable {
+    name: "APPTOKEN_CACHE_DIR",
+    fallback: None,
+    meaning: "where tokens are kept between runs [default: apptoken/tokens in the user's cache folder]",
+};
+pub(crate) const NO_CACHE: Variable =
+    Variable { name: "APPTOKEN_NO_CACHE", fallback: None, meaning: "keeps no token between runs, as --no-cache" };
 pub(crate) const LOG: Variable = Variable { name: "APPTOKEN_LOG", fallback: None, meaning: "as --log" };
 pub(crate) const PROXY: Variable =
     Variable { name: "HTTPS_PROXY", fallback: Some("https_proxy"), meaning: "the machine's way out, http://host:port" };
@@ -47,7 +54,7 @@ const SETTINGS: Variable = Variable {
 };
 
 /// All of them, for the help and the reference page.
-const ALL: [Variable; 11] = [
+const ALL: [Variable; 13] = [
     TENANT_ID,
     CLIENT_ID,
     CLIENT_SECRET,
@@ -55,6 +62,8 @@ const ALL: [Variable; 11] = [
     CERTIFICATE_PASSWORD,
     AUTHORITY,
     CA_FILE,
+    CACHE_DIR,
+    NO_CACHE,
     LOG,
     PROXY,
     NO_COLOR,

@@ -14,6 +14,7 @@ mod proxy;
 mod settings;
 mod terminal;
 mod tls;
+mod token_cache;
 mod words;
 
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Emulator(args) => commands::emulator::run(args, &terminal).await,
             Command::Run(args) => commands::run::run(args, &terminal).await,
             Command::Init(args) => commands::init::run(&args, &terminal),
+            Command::Cache(args) => commands::cache::run(&args, terminal),
             Command::Cert(args) => commands::cert::run(args, &terminal),
         }
     })

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use apptoken::cache::TokenCache;
 use apptoken::http::ReqwestTransport;
 use apptoken::{Certificate, ConfidentialClient, ConfidentialClientBuilder, SecretString};
 use apptoken_daemon::TokenAcquirerFactory;
@@ -12,6 +13,7 @@ use crate::exchange::{Exchange, Recorder, Secrets};
 use crate::exit::Failure;
 use crate::files;
 use crate::terminal::Terminal;
+use crate::token_cache;
 
 /// The flags that `token` and `call` share.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,7 +48,10 @@ pub(crate) struct AppArgs {
     /// The settings file [default: ./appsettings.json]
     #[arg(short, long, value_name = "FILE", help_heading = "App", conflicts_with = "client_id")]
     config: Option<PathBuf>,
-    /// Print the token request and its answer as HTTP, secrets crossed out
+    /// Neither use nor keep tokens of other runs
+    #[arg(long, help_heading = "App")]
+    no_cache: bool,
+    /// Print the token request and its answer as HTTP, secrets crossed out; tokens of other runs are not used
     #[arg(long, help_heading = "Output")]
     show_request: bool,
     /// Do not cross out secrets, assertions and tokens
@@ -80,6 +85,7 @@ impl App {
         let secrets = if args.show_secrets { Secrets::Show } else { Secrets::CrossOut };
         let recorder = Recorder::new(std::sync::Arc::new(transport.build()), secrets);
 
+        let cache = if args.no_cache || args.show_request { None } else { token_cache::open(ca.as_deref())? };
         let client_id = match (&args.config, &args.client_id) {
             (Some(_), _) => None,
             (None, Some(id)) => Some((id.clone(), "--client-id")),
@@ -89,10 +95,10 @@ impl App {
         let (client, factory) = match client_id {
             Some((id, origin)) => {
                 terminal.progress(format_args!("app {id} ({origin})"));
-                (direct(&args, id, &recorder)?, None)
+                (direct(&args, id, &recorder, cache.as_ref())?, None)
             }
             None => {
-                let factory = from_settings(args, ca.as_deref(), &recorder)?;
+                let factory = from_settings(args, ca.as_deref(), &recorder, cache)?;
                 let files: Vec<_> = factory.files().iter().map(|file| file.display().to_string()).collect();
                 if files.is_empty() && std::env::var_os("AzureAd__ClientId").is_none() {
                     return Err(Failure::usage("no app: neither --client-id nor an appsettings.json")
@@ -126,8 +132,12 @@ fn direct(
     args: &AppArgs,
     client_id: String,
     recorder: &Recorder<std::sync::Arc<ReqwestTransport>>,
+    cache: Option<&TokenCache>,
 ) -> Result<ConfidentialClient, Failure> {
     let mut builder = ConfidentialClient::builder(client_id).transport(recorder.clone()).send_x5c(args.send_x5c);
+    if let Some(cache) = cache {
+        builder = builder.token_cache(cache);
+    }
     if let Some(authority) = env_vars::AUTHORITY.or(args.authority.clone())? {
         builder = builder.authority(authority);
     }
@@ -187,6 +197,7 @@ fn from_settings(
     args: AppArgs,
     ca: Option<&[u8]>,
     recorder: &Recorder<std::sync::Arc<ReqwestTransport>>,
+    cache: Option<TokenCache>,
 ) -> Result<TokenAcquirerFactory, Failure> {
     if args.client_secret_file.is_some() || args.certificate.is_some() {
         return Err(Failure::usage("a credential was given for the app of appsettings.json, which has its own")
@@ -195,6 +206,9 @@ fn from_settings(
     let (recorder, authority, tenant, send_x5c) = (recorder.clone(), args.authority, args.tenant, args.send_x5c);
     let mut builder = TokenAcquirerFactory::builder().client(move |client| {
         let mut client = client.transport(recorder.clone());
+        if let Some(cache) = &cache {
+            client = client.token_cache(cache);
+        }
         if send_x5c {
             client = client.send_x5c(true);
         }

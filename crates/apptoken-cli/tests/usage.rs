@@ -4,8 +4,17 @@ mod common;
 
 use common::{apptoken, run};
 
-const COMMANDS: [&[&str]; 8] =
-    [&["demo"], &["token"], &["call"], &["decode"], &["emulator"], &["run"], &["init"], &["cert", "new"]];
+const COMMANDS: [&[&str]; 9] = [
+    &["demo"],
+    &["token"],
+    &["call"],
+    &["decode"],
+    &["emulator"],
+    &["run"],
+    &["init"],
+    &["cert", "new"],
+    &["cache", "list"],
+];
 
 #[test]
 fn help_tells_exit_codes_and_variables() {

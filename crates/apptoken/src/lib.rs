@@ -33,7 +33,8 @@
 //! What a caller is promised:
 //! * a token that is valid for at least five minutes; or, while the authority cannot give a new one, the one in hand
 //!   as long as it is valid; or an [`Error`] that says what to do;
-//! * one request, however many callers wait for the same token;
+//! * one request, however many callers wait for the same token; with a [`TokenCache`](cache::TokenCache) one for all
+//!   processes that share it;
 //! * a refresh behind the caller's back when the authority suggests one, or half-way through a long life;
 //! * an authority that is spared: a bounded [rate](http::RequestRate) of requests, [retries](http::RetryPolicy) with
 //!   jitter that heed `Retry-After`, a [circuit](http::CircuitPolicy) that opens when it keeps failing;
@@ -51,7 +52,7 @@ pub mod advice;
 mod authority;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod cache;
+pub mod cache;
 mod client;
 pub mod clock;
 mod credential;

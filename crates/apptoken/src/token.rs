@@ -126,7 +126,8 @@ pub enum CacheLevel {
     None,
     /// The memory of this process.
     L1,
-    /// What lies behind it: a file, or a cache that processes share.
+    /// What lies behind it: a file, or a cache that processes share ([`TokenCache`](crate::cache::TokenCache)). Another
+    /// process, or an earlier run of this one, had asked for it.
     L2,
 }
 
@@ -167,7 +168,7 @@ pub struct Metadata {
     pub duration_http: Duration,
     /// The part of it that was spent on what lies behind the process's memory; zero when nothing does.
     pub duration_cache: Duration,
-    /// The endpoint that issued the token.
+    /// The endpoint that issued the token; empty for one of the second level.
     pub token_endpoint: String,
 }
 
@@ -231,7 +232,7 @@ impl AccessToken {
         self.data.refresh_on
     }
 
-    /// The correlation id of the request that fetched it.
+    /// The correlation id of the request that fetched it; nil if another program did.
     #[must_use]
     pub fn correlation_id(&self) -> Uuid {
         self.data.correlation_id

@@ -1,5 +1,6 @@
 //! One file per command: its flags, and what it does.
 
+pub(crate) mod cache;
 pub(crate) mod call;
 pub(crate) mod cert;
 pub(crate) mod decode;

@@ -30,7 +30,8 @@ pub(crate) fn apptoken(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.args(arguments);
+    // nothing is kept between runs, unless a test says where
+    command.args(arguments).env("APPTOKEN_NO_CACHE", "1");
     command
 }
 

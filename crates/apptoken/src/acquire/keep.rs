@@ -1,10 +1,13 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use zeroize::Zeroizing;
 
 use super::Inner;
+use crate::cache::KeptToken;
 use crate::http::random_below;
 use crate::issuer::Granted;
 use crate::request::Asked;
-use crate::token::{Timetable, TokenData};
+use crate::token::{Scheme, Timetable, TokenData, header};
 
 /// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
 pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
@@ -38,6 +41,57 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
     }
 }
 
+/// A token that another process got, or this one's predecessor; `None` if it has expired, or cannot be one.
+pub(super) fn kept(client: &Inner, token: &KeptToken, asked: Asked<'_>) -> Option<TokenData> {
+    let (now, wall) = (client.clock.now(), client.clock.system_time());
+    let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let from_now = |time: SystemTime| time.duration_since(wall).unwrap_or_default();
+    let expires_on = at(token.expires_on)?;
+    let left = from_now(expires_on);
+    if left.is_zero() || left > LONGEST_LIFE {
+        return None;
+    }
+    let life = token.cached_at.map(|cached_at| Duration::from_secs(token.expires_on.saturating_sub(cached_at)));
+    let margin = life.map_or(MARGIN, |life| MARGIN.min(life / 2)).min(left);
+    let refresh_on = token.refresh_on.and_then(at).or_else(|| {
+        let half = life.filter(|&life| life >= LONG_LIFE)? / 2;
+        expires_on.checked_sub(half)
+    });
+    let refresh_at = refresh_on.map_or(left - margin, |on| {
+        let after = from_now(on);
+        after - random_below(JITTER.min(after / 10))
+    });
+    Some(TokenData {
+        header: header(Scheme::Bearer, &[&*token.secret]).ok()?,
+        scheme: Scheme::Bearer,
+        binding: None,
+        scopes: asked.scope.into(),
+        tenant: asked.tenant.as_str().into(),
+        token_endpoint: "".into(),
+        correlation_id: token.correlation_id.unwrap_or_default(),
+        expires_on,
+        refresh_on,
+        timetable: Timetable {
+            refresh_at: now + refresh_at.min(left - margin),
+            margin_at: now + (left - margin),
+            expires_at: now + left,
+            extended_until: now + left,
+        },
+    })
+}
+
+/// A token as others will find it, which arrived at `wall`.
+pub(super) fn to_keep(data: &TokenData, wall: SystemTime) -> KeptToken {
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    KeptToken {
+        secret: Zeroizing::new(data.secret().to_owned()),
+        expires_on: seconds(data.expires_on),
+        refresh_on: data.refresh_on.map(seconds),
+        cached_at: Some(seconds(wall)),
+        correlation_id: Some(data.correlation_id),
+    }
+}
+
 /// A token with less than this to live is not handed out while a new one can be had. MSAL's figure.
 const MARGIN: Duration = Duration::from_secs(300);
 /// From this lifetime on, half of it is when to refresh if the authority does not say. MSAL's figure.
@@ -45,3 +99,5 @@ const LONG_LIFE: Duration = Duration::from_secs(7200);
 /// A refresh begins up to this much (or a tenth of the time) early, so that tokens fetched together do not come due
 /// together.
 const JITTER: Duration = Duration::from_secs(300);
+/// What says that it lives longer is broken. MSAL's figure: ten years.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -1,6 +1,7 @@
 //! The one decision: serve, serve and refresh behind, wait for the request in flight, or ask.
 
 mod keep;
+mod second_level;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,17 +10,17 @@ use std::time::Duration;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use self::keep::keep;
+use self::second_level::obtain;
 use crate::Error;
 use crate::authority::Tenant;
-use crate::cache::{Flight, KeyRef, Memory, Slot, Standing};
+use crate::cache::{Flight, KeyRef, Level, Memory, Slot, Standing};
 use crate::clock::{Clock, Moment, within};
 use crate::error::ErrorKind;
 use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
 use crate::telemetry::{self, Acquisition, InWords as _, TARGET};
-use crate::token::{AccessToken, AcquiredFrom, CacheLevel, How, Millis, RefreshReason, TokenData};
+use crate::token::{AccessToken, How, Millis, RefreshReason, TokenData};
 
 /// The tokens of one client, and who issues them.
 pub(crate) struct Inner {
@@ -27,7 +28,8 @@ pub(crate) struct Inner {
     /// The tenant of requests that name none.
     pub(crate) home: Tenant,
     pub(crate) scope_rule: ScopeRule,
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) level: Option<Level>,
     /// For one acquisition, whatever it waits for.
     pub(crate) timeout: Duration,
     /// Whether a token may serve past its end, within `ext_expires_in`, while the authority is down.
@@ -281,7 +283,7 @@ fn flight(
             deadline: client.clock.now() + limit,
             rejected,
         };
-        let outcome = within(&*client.clock, limit, ask(&client, asked))
+        let outcome = within(&*client.clock, limit, obtain(&client, asked))
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));
         match &outcome {
@@ -326,21 +328,18 @@ fn held_back(error: &Error) {
     tracing::debug!(name: "apptoken.throttled", target: TARGET, retry_after_ms, "nothing is sent: the authority asked to wait");
 }
 
-async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
-    let granted = client.issuer.ask(asked, &*client.clock).await?;
-    let http = granted.http.into();
-    let data = Arc::new(keep(client, granted, asked));
-    Ok(AccessToken {
-        data,
-        how: How {
-            source: AcquiredFrom::Authority,
-            level: CacheLevel::None,
-            reason: asked.reason,
-            total: http,
-            http,
-            ..How::HIT
-        },
-    })
+/// Forgets the client's tokens, in memory and in the second level, and says whether the level could be told all of it.
+pub(crate) async fn forget(client: &Inner) -> bool {
+    let known = client.memory.keys();
+    client.memory.clear(None);
+    let Some(level) = &client.level else { return true };
+    let mut told = true;
+    for (tenant, scope, extra) in known {
+        if let Some(place) = level.place(&client.clock, &tenant, &scope, &extra) {
+            told &= place.remove().await;
+        }
+    }
+    told & level.clear(&client.clock).await
 }
 
 fn too_slow(limit: Duration) -> Error {

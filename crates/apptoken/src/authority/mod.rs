@@ -87,6 +87,17 @@ impl Authority {
         self.known_cloud().map_or_else(|| Cloud::alone(&self.host_and_port()), Cloud::from)
     }
 
+    /// What tells this authority from others whose tokens are kept in the same place; aliases of a cloud are one.
+    pub(crate) fn identity(&self) -> String {
+        format!("{:?} {}://{}{}", self.kind, self.url.scheme(), self.cloud().preferred_network, self.url.path())
+    }
+
+    /// The host, and all names of it, that MSALs file its tokens under; `None` where a tenant does not say whose they are.
+    pub(crate) fn cache_hosts(&self) -> Option<(String, Vec<String>)> {
+        let cloud = self.cloud();
+        self.kind.has_tenants().then_some((cloud.preferred_network, cloud.aliases))
+    }
+
     /// The token endpoint of `tenant`.
     pub(crate) fn token_endpoint(&self, tenant: &Tenant) -> String {
         self.token_endpoint_at(&self.cloud().preferred_network, tenant).unwrap_or_default()

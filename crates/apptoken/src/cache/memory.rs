@@ -68,6 +68,12 @@ impl Memory {
         });
     }
 
+    /// The keys that were asked for: tenant, scope and what else.
+    pub(crate) fn keys(&self) -> Vec<(String, String, String)> {
+        let slots = self.slots.pin();
+        slots.keys().map(|key| (key.tenant.to_string(), key.scope.to_string(), key.extra.to_string())).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }

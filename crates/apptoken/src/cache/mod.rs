@@ -1,10 +1,28 @@
-//! Where tokens are kept: one [`Slot`] for each key, in a lock-free map.
+//! Where tokens are kept: in memory one slot for each key, in a lock-free map; behind it, if the program wants one, a
+//! second level, which outlives the process or is shared by several: [`TokenCache`].
 
+mod breaker;
+mod disk;
+pub mod distributed;
 mod flight;
+mod folder;
+mod kept;
+mod level;
 mod memory;
+mod msal_file;
+mod msal_json;
+mod seal;
 mod slot;
 mod sync;
+mod token_cache;
 
 pub(crate) use flight::{Flight, Join};
+pub use folder::{CacheFolder, FolderEntry};
+pub(crate) use kept::KeptToken;
+pub(crate) use level::{Held, Level, Owner, Place, Turn};
 pub(crate) use memory::{KeyRef, Memory};
+pub use msal_file::MsalCacheFile;
+pub use msal_json::MsalProfile;
+pub use seal::EncryptionKey;
 pub(crate) use slot::{Slot, Standing};
+pub use token_cache::{CacheCounters, TokenCache, TokenCacheBuilder};

@@ -109,7 +109,8 @@ impl ConfidentialClient {
         self.inner.home.as_str()
     }
 
-    /// Forgets all tokens, for example after the app's permissions have changed: the next calls ask for new ones. Requests
+    /// Forgets all tokens in memory, for example after the app's permissions have changed: the next calls ask for new ones,
+    /// or look into the second level if there is one ([`remove_tokens_for_client`](Self::remove_tokens_for_client)). Requests
     /// that are in flight serve those who wait for them, and what they bring is not kept.
     pub fn clear_tokens(&self) {
         self.inner.memory.clear(None);
@@ -118,6 +119,13 @@ impl ConfidentialClient {
     /// Forgets the tokens of one tenant, as calls named it.
     pub fn clear_tokens_of(&self, tenant: &str) {
         self.inner.memory.clear(Some(tenant));
+    }
+
+    /// Forgets all tokens of this app at its authority in all levels: in memory as [`clear_tokens`](Self::clear_tokens)
+    /// does, and in the second level of the [`TokenCache`](crate::cache::TokenCache) those that this process has used; in
+    /// a file of the MSALs all that are the app's. Returns false when the second level could not be told.
+    pub async fn remove_tokens_for_client(&self) -> bool {
+        crate::acquire::forget(&self.inner).await
     }
 
     /// How many tokens are kept, expired ones included.

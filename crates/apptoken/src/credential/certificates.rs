@@ -5,7 +5,10 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use zeroize::Zeroizing;
+
 use super::client_assertion::{AssertionSettings, Assertions, Signed};
+use super::signer::Key;
 use super::watched::Watched;
 use super::{AssertionRequest, Certificate, CertificateFile, Occasion};
 use crate::clock::{Clock, Moment};
@@ -171,6 +174,15 @@ impl CertificateCredential {
         refused.push((certificate, now + OTHERS_FIRST));
         drop(refused);
         self.read_soon();
+    }
+
+    /// PKCS#8, of the first certificate in hand whose key is here.
+    pub(super) fn private_key(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let Supply::Listed(listed) = &self.supply else { return None };
+        listed.iter().filter_map(Listed::held).find_map(|certificate| match certificate.key() {
+            Key::Here(key) => key.to_pkcs8_der().ok(),
+            Key::Elsewhere(_) => None,
+        })
     }
 
     /// How often a certificate on disk was found renewed.

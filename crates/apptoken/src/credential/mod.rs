@@ -18,6 +18,7 @@ mod watched;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 pub(crate) use app_token::DynAppTokenProvider;
 pub use app_token::{AppToken, AppTokenProvider, AppTokenRequest};
@@ -223,6 +224,19 @@ impl InUse {
                 )
                 .with_advice("give the client a certificate, or a bound_client_assertion"))
             }
+        }
+    }
+
+    /// What only the app has, if it has something.
+    fn own_secret(&self) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::Secret(secret) => Some(Zeroizing::new(secret.expose_secret().as_bytes().to_vec())),
+            Self::Certificate(credential) => credential.private_key(),
+            Self::Assertion(_)
+            | Self::TokenFile(_)
+            | Self::Pipeline(_)
+            | Self::AppTokens(_)
+            | Self::BoundAssertion(_) => None,
         }
     }
 

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use zeroize::Zeroizing;
 
 use super::{AppToken, Certificate, Credential, InUse, Means, Occasion, Proof, Workshop};
 use crate::Error;
@@ -44,6 +45,11 @@ impl Rotating {
     pub(crate) fn generation(&self) -> u64 {
         let current = self.current.load();
         (current.number << 32) | (current.credential.changes() & u64::from(u32::MAX))
+    }
+
+    /// What only the app has, if it has something: kept tokens are encrypted with a key made from it.
+    pub(crate) fn own_secret(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.current.load().credential.own_secret()
     }
 
     pub(crate) fn current(&self) -> Used {

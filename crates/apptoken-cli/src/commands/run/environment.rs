@@ -52,6 +52,8 @@ impl Environment {
     pub(super) fn emulator(&mut self, authority: &str, ca_file: PathBuf) {
         self.set("APPTOKEN_EMULATOR_AUTHORITY", authority);
         self.set("APPTOKEN_EMULATOR_CA_FILE", ca_file);
+        // a token of the local Entra ID is not to be kept as one of the real one, whose name it goes by
+        self.set(env_vars::NO_CACHE.name, "1");
     }
 
     /// The starter's daemon, unless the environment describes an app already.

@@ -13,7 +13,7 @@ use super::ConfidentialClient;
 use crate::Error;
 use crate::acquire::{self, Inner};
 use crate::authority::{Authority, PUBLIC_CLOUD};
-use crate::cache::Memory;
+use crate::cache::{Level, Memory, Owner, TokenCache};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::issuer::{App, Issuer};
@@ -37,6 +37,7 @@ pub struct ConfidentialClientBuilder {
     allowed_tenants: Option<Vec<String>>,
     pub(super) pop_key: Option<PopKey>,
     wrong: Option<Error>,
+    token_cache: Option<TokenCache>,
     network: Network,
     timeout: Duration,
     extended_lifetime: bool,
@@ -59,6 +60,7 @@ impl ConfidentialClientBuilder {
             allowed_tenants: None,
             wrong: None,
             pop_key: None,
+            token_cache: None,
             network: Network::default(),
             timeout: acquire::TIMEOUT,
             extended_lifetime: false,
@@ -142,6 +144,13 @@ impl ConfidentialClientBuilder {
         self
     }
 
+    /// Shares tokens with other clients, and with other processes if the cache has a second level. Default: this client's
+    /// memory alone. Clients that share one have the same clock.
+    pub fn token_cache(mut self, cache: &TokenCache) -> Self {
+        self.token_cache = Some(cache.clone());
+        self
+    }
+
     /// For one acquisition in all: assertion callback, tries and the waits between them. Default: 2 minutes. What a
     /// single request may take is the transport's to bound.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -184,6 +193,25 @@ impl ConfidentialClientBuilder {
         let transport = self.network.transport(self.clock.clone(), self.timeout)?;
         let home = authority.tenant().clone();
         let scope_rule = if self.any_scope { ScopeRule::Any } else { authority.kind().scope_rule() };
+        let (memory, level) = match &self.token_cache {
+            Some(cache) => {
+                let owner = Owner {
+                    client_id: self.client_id.clone(),
+                    authority: authority.identity(),
+                    flavour: format!(
+                        "{:?} {:?} {:?}",
+                        self.capabilities.with(None, None),
+                        self.extra.query,
+                        self.extra.body
+                    ),
+                    hosts: authority.cache_hosts(),
+                };
+                let memory = cache.memory(&owner, self.max_entries);
+                let secret = credential.own_secret();
+                (memory, Level::new(cache, owner, secret.as_ref().map(|secret| &secret[..]))?)
+            }
+            None => (Arc::new(Memory::new(self.max_entries)), None),
+        };
         let app = Arc::new(App {
             client_id: self.client_id,
             authority,
@@ -200,7 +228,8 @@ impl ConfidentialClientBuilder {
             issuer: Issuer::Authority(app.clone()),
             home,
             scope_rule,
-            memory: Memory::new(self.max_entries),
+            memory,
+            level,
             timeout: self.timeout,
             extended_lifetime: self.extended_lifetime,
             clock: self.clock,

@@ -1,0 +1,117 @@
+//! What comes between memory and the authority, if the client has it: a level that others fill too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Inner;
+use super::keep::{keep, kept, to_keep};
+use crate::Error;
+use crate::cache::{Held, Place, Turn};
+use crate::request::Asked;
+use crate::token::{AccessToken, AcquiredFrom, CacheLevel, How, RefreshReason, Scheme, TokenData};
+
+/// A token from the second level, or else from the issuer: asked by one process at a time, where the level can see to
+/// that. The level's failures cost time within its deadlines, and nothing else.
+pub(super) async fn obtain(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
+    // a token that is bound to a key of this process is of no use to another
+    let level = client.level.as_ref().filter(|_| asked.options.scheme == Scheme::Bearer);
+    let place = level
+        .and_then(|level| level.place(&client.clock, asked.tenant.as_str(), asked.scope, asked.options.key.text()));
+    let Some(place) = place else { return ask(client, asked).await };
+    let began = client.clock.now();
+    let looked = look(client, asked, &place).await;
+    let looking = client.clock.now().since(began);
+    let (fallback, held) = match looked {
+        Look::Found(data) => return Ok(found(client, data, looking)),
+        Look::Ask { fallback, held } => (fallback, held),
+    };
+    match ask(client, asked).await {
+        Ok(token) => {
+            let (began, wall) = (client.clock.now(), client.clock.system_time());
+            let life = token.expires_on().duration_since(wall).unwrap_or_default();
+            place.write(to_keep(&token.data, wall), life, held).await;
+            let cache = looking + client.clock.now().since(began);
+            Ok(AccessToken { how: How { cache: cache.into(), ..token.how }, ..token })
+        }
+        // a valid token beats an error
+        Err(error) => fallback
+            .filter(|data| client.clock.now() < data.timetable.expires_at)
+            .map(|data| found(client, data, looking))
+            .ok_or(error),
+    }
+}
+
+enum Look {
+    Found(Arc<TokenData>),
+    Ask {
+        /// In its last minutes.
+        fallback: Option<Arc<TokenData>>,
+        held: Option<Held>,
+    },
+}
+
+/// Looks, and while another process is fetching the token looks again.
+async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
+    let mut fallback = None;
+    let mut held = None;
+    let mut waiting = None;
+    // a token that was turned down, or that is not wanted for any other reason, may be the one that is kept
+    if asked.reason == RefreshReason::ForceRefreshOrClaims {
+        return Look::Ask { fallback, held };
+    }
+    loop {
+        if let Some(data) = place.read().await.and_then(|token| kept(client, &token, asked)) {
+            // to replace one that is due for a refresh, another must not be
+            let until = match asked.reason {
+                RefreshReason::Proactive => data.timetable.refresh_at,
+                _ => data.timetable.margin_at,
+            };
+            let data = Arc::new(data);
+            if client.clock.now() < until {
+                place.count(true);
+                return Look::Found(data);
+            }
+            fallback = Some(data);
+        }
+        if held.is_some() {
+            break;
+        }
+        match place.turn().await {
+            // Race: its last holder may have put the token since we looked
+            Turn::Ours(Some(lease)) => held = Some(lease),
+            Turn::Ours(None) => break,
+            Turn::Anothers => {
+                let (since, patience) = *waiting.get_or_insert_with(|| (client.clock.now(), place.patience()));
+                if client.clock.now().since(since) >= patience || tokio::runtime::Handle::try_current().is_err() {
+                    break;
+                }
+                place.pause().await;
+            }
+        }
+    }
+    place.count(false);
+    Look::Ask { fallback, held }
+}
+
+fn found(client: &Inner, data: Arc<TokenData>, looking: Duration) -> AccessToken {
+    let stale = client.clock.now() >= data.timetable.margin_at;
+    AccessToken { data, how: How { level: CacheLevel::L2, stale, cache: looking.into(), ..How::HIT } }
+}
+
+/// Asks the issuer.
+async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
+    let granted = client.issuer.ask(asked, &*client.clock).await?;
+    let http = granted.http.into();
+    let data = Arc::new(keep(client, granted, asked));
+    Ok(AccessToken {
+        data,
+        how: How {
+            source: AcquiredFrom::Authority,
+            level: CacheLevel::None,
+            reason: asked.reason,
+            total: http,
+            http,
+            ..How::HIT
+        },
+    })
+}

@@ -1,0 +1,559 @@
+//! The second level: who asks when several may, what is kept where, and what a level's failures cost.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use apptoken::cache::distributed::{CacheError, DistributedCache, InMemoryCache, Lease, Stored};
+use apptoken::cache::{CacheFolder, EncryptionKey, MsalCacheFile, MsalProfile, TokenCache};
+use apptoken::clock::{Clock, SystemClock};
+use apptoken::http::{Request, Response, Transport, TransportError, TransportErrorKind};
+use apptoken::{AccessToken, CacheLevel, ConfidentialClient, ConfidentialClientBuilder, ErrorKind, RefreshReason};
+use apptoken_emulator::Fault;
+use common::{GRAPH, TODO, World, certificate, minutes, secret};
+use serde_json::{Value, json};
+use testkit::CANARY;
+
+const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+const CLIENT: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
+const VAULT: &str = "https://vault.azure.net/.default";
+
+/// A client as another process would make it, which shares the store and nothing else.
+fn another(world: &World, store: &Arc<InMemoryCache>) -> (ConfidentialClient, TokenCache) {
+    let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+    (world.bare().client_secret(secret()).token_cache(&cache).build().unwrap(), cache)
+}
+
+fn level(token: &AccessToken) -> CacheLevel {
+    token.metadata().cache_level
+}
+
+#[tokio::test]
+async fn what_one_process_got_the_next_one_has() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, first_cache) = another(&world, &store);
+    let token = first.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(level(&token), CacheLevel::None);
+    let (second, second_cache) = another(&world, &store);
+    let again = second.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((again.secret(), world.requests()), (token.secret(), 1));
+    let metadata = again.metadata();
+    assert_eq!((metadata.cache_level, metadata.refresh_reason), (CacheLevel::L2, RefreshReason::NotApplicable));
+    assert_eq!(again.correlation_id(), token.correlation_id());
+    assert_eq!((again.scopes(), again.tenant_id(), again.token_type()), (TODO, common::CONTOSO, "Bearer"));
+    let apart = again.expires_on().max(token.expires_on()).duration_since(again.expires_on().min(token.expires_on()));
+    assert!(apart.unwrap() <= Duration::from_secs(1));
+    // and then from memory
+    assert_eq!(level(&second.acquire_token_for_client([TODO]).await.unwrap()), CacheLevel::L1);
+    let (counted, first_counted) = (second_cache.counters(), first_cache.counters());
+    assert_eq!((counted.hits, counted.misses, counted.writes), (1, 0, 0));
+    assert_eq!((first_counted.hits, first_counted.misses, first_counted.writes), (0, 1, 1));
+
+    // nothing secret is in the store, and another scope, tenant or secret is another key
+    for (key, value) in store.contents() {
+        testkit::witness_text(&key);
+        let text = String::from_utf8_lossy(&value).into_owned();
+        assert!(!text.contains("eyJ") && !text.contains("todolist") && !key.contains("todolist"), "{key} {text}");
+    }
+    second.acquire_token_for_client([GRAPH]).await.unwrap();
+    let other = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+    let other = world.bare().certificate(certificate()).token_cache(&other).build().unwrap();
+    other.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((store.len(), world.requests()), (3, 3));
+    for value in [format!("{first_cache:?}"), format!("{counted:?}"), format!("{store:?}")] {
+        testkit::witness_text(&value);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_fleet_that_starts_together_one_asks() {
+    let world = World::start().await;
+    world.entra.faults().latency(Duration::from_millis(300));
+    let store = Arc::new(InMemoryCache::new());
+    let clients = (0..32).map(|_| {
+        let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+        let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache);
+        (client.build().unwrap(), cache)
+    });
+    let clients = clients.collect::<Vec<_>>();
+    let calls = clients.iter().map(|(client, _)| {
+        let client = client.clone();
+        tokio::spawn(async move { client.acquire_token_for_client([TODO]).await })
+    });
+    let mut secrets = Vec::new();
+    for call in calls.collect::<Vec<_>>() {
+        secrets.push(call.await.unwrap().unwrap().secret().to_owned());
+    }
+    assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+    assert_eq!(world.requests(), 1);
+    assert_eq!(clients.iter().map(|(_, cache)| cache.counters().waits).sum::<u64>(), 31);
+}
+
+#[tokio::test]
+async fn one_that_is_due_is_served_and_refreshed_by_one_process() {
+    let world = World::start().await;
+    world.entra.faults().refresh_in(Some(minutes(30)));
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, _) = another(&world, &store);
+    let token = first.acquire_token_for_client([TODO]).await.unwrap();
+    world.advance(minutes(31));
+    let (second, _) = another(&world, &store);
+    let due = second.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((due.secret(), level(&due)), (token.secret(), CacheLevel::L2));
+    // now it is in memory, due, and its refresh goes on behind
+    let served = second.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((served.secret(), served.metadata().refresh_reason), (token.secret(), RefreshReason::Proactive));
+    world.until_requests(2).await;
+    // the first process finds it in the store
+    first.acquire_token_for_client([TODO]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let refreshed = first.acquire_token_for_client([TODO]).await.unwrap();
+    assert_ne!(refreshed.secret(), token.secret());
+    assert_eq!(world.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_valid_token_of_another_process_beats_an_error() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, _) = another(&world, &store);
+    let token = first.acquire_token_for_client([TODO]).await.unwrap();
+    world.advance(minutes(57));
+    world.entra.faults().next_token_requests(100, Fault::Status { status: 503, retry_after: None, body: None });
+    let (second, _) = another(&world, &store);
+    let stale = second.acquire_token_for_client([TODO]).await.unwrap();
+    assert!(stale.metadata().stale && stale.secret() == token.secret());
+    world.advance(minutes(10));
+    let (third, _) = another(&world, &store);
+    assert_eq!(third.acquire_token_for_client([TODO]).await.unwrap_err().kind(), ErrorKind::Transport);
+}
+
+#[tokio::test]
+async fn a_forced_refresh_passes_the_level_over_and_fills_it() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, _) = another(&world, &store);
+    first.acquire_token_for_client([TODO]).await.unwrap();
+    let (second, _) = another(&world, &store);
+    let forced = second.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
+    assert_eq!((level(&forced), world.requests()), (CacheLevel::None, 2));
+    let (third, _) = another(&world, &store);
+    assert_eq!(third.acquire_token_for_client([TODO]).await.unwrap().secret(), forced.secret());
+    assert_eq!(world.requests(), 2);
+}
+
+/// A store that does what a test says.
+#[derive(Default)]
+struct Ill {
+    inner: InMemoryCache,
+    fails: AtomicBool,
+    hangs: AtomicBool,
+    asked: AtomicU64,
+}
+
+impl Ill {
+    async fn suffer(&self) -> Result<(), CacheError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.fails.load(Ordering::SeqCst) { Err("connection refused".into()) } else { Ok(()) }
+    }
+}
+
+impl DistributedCache for Ill {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.suffer().await?;
+        self.inner.get(key).await
+    }
+    async fn set(&self, key: &str, value: &[u8], ttl: Duration, fence: Option<u64>) -> Result<Stored, CacheError> {
+        self.suffer().await?;
+        self.inner.set(key, value, ttl, fence).await
+    }
+    async fn remove(&self, key: &str) -> Result<(), CacheError> {
+        self.suffer().await?;
+        self.inner.remove(key).await
+    }
+    async fn try_lease(&self, key: &str, ttl: Duration) -> Result<Option<Lease>, CacheError> {
+        self.suffer().await?;
+        self.inner.try_lease(key, ttl).await
+    }
+    async fn release(&self, key: &str, lease: Lease) -> Result<(), CacheError> {
+        self.suffer().await?;
+        self.inner.release(key, lease).await
+    }
+}
+
+#[tokio::test]
+async fn a_level_that_fails_is_left_alone_and_heals() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    store.fails.store(true, Ordering::SeqCst);
+    let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+    let client = world.bare().client_secret(secret()).token_cache(&cache).build().unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    let counted = cache.counters();
+    assert_eq!((counted.errors, counted.hits, counted.writes), (3, 0, 0), "get, lease, set");
+    client.acquire_token_for_client([GRAPH]).await.unwrap();
+    assert_eq!(store.asked.load(Ordering::SeqCst), 3, "after three failures it is not asked");
+    assert_eq!(cache.counters().skipped, 3);
+    // it comes back, and is tried when its pause is over
+    store.fails.store(false, Ordering::SeqCst);
+    world.advance(Duration::from_secs(2));
+    client.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
+    let counted = cache.counters();
+    assert_eq!((counted.writes, counted.errors), (1, 3));
+    assert_eq!(world.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_level_that_hangs_costs_its_deadline_only() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    store.hangs.store(true, Ordering::SeqCst);
+    let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_millis(5)).build();
+    let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache).build().unwrap();
+    let started = SystemClock.now();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    let took = SystemClock.now().since(started);
+    assert_eq!(cache.counters().timeouts, 3);
+    // three deadlines and the request, on a machine that may be busy
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    client.acquire_token_for_client([GRAPH]).await.unwrap();
+    assert_eq!(store.asked.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn garbage_is_as_good_as_nothing_and_is_replaced() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, _) = another(&world, &store);
+    first.acquire_token_for_client([TODO]).await.unwrap();
+    let garbage: [fn(&mut Vec<u8>); 4] =
+        [|v| v.clear(), |v| v.truncate(40), |v| *v = b"apptoken\x02 of another version".to_vec(), |v| v[60] ^= 1];
+    for (i, change) in garbage.into_iter().enumerate() {
+        store.tamper(change);
+        let (client, cache) = another(&world, &store);
+        let token = client.acquire_token_for_client([TODO]).await.unwrap();
+        assert_eq!((level(&token), world.requests()), (CacheLevel::None, i as u64 + 2));
+        assert_eq!(
+            (cache.counters().errors, cache.counters().writes),
+            (2, 1),
+            "seen twice, with and without the lease"
+        );
+        let (next, _) = another(&world, &store);
+        assert_eq!(next.acquire_token_for_client([TODO]).await.unwrap().secret(), token.secret());
+    }
+}
+
+#[tokio::test]
+async fn clients_of_one_app_share_what_they_are_given_to_share() {
+    let world = World::start().await;
+    let cache = TokenCache::in_memory();
+    let client = || world.bare().client_secret(secret()).token_cache(&cache).build().unwrap();
+    let token = client().acquire_token_for_client([TODO]).await.unwrap();
+    let again = client().acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((again.secret(), level(&again)), (token.secret(), CacheLevel::L1));
+    // another app has its own tokens, whatever it shares
+    let other = ConfidentialClient::builder("99999999-aaaa-2222-bbbb-3333cccc4444")
+        .tenant(common::CONTOSO)
+        .authority(world.entra.authority())
+        .add_root_certificate_pem(world.entra.ca_pem())
+        .client_secret(secret())
+        .token_cache(&cache)
+        .build()
+        .unwrap();
+    assert_eq!(other.acquire_token_for_client([TODO]).await.unwrap_err().kind(), ErrorKind::Denied);
+    let alone = world.client();
+    alone.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(world.requests(), 3);
+}
+
+#[tokio::test]
+async fn tokens_are_removed_from_all_levels() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (client, _) = another(&world, &store);
+    let source = client.token_source(TODO).unwrap();
+    source.token().await.unwrap();
+    client.acquire_token_for_client([GRAPH]).await.unwrap();
+    assert_eq!(store.len(), 2);
+    assert!(client.remove_tokens_for_client().await);
+    assert_eq!(store.len(), 0);
+    assert_eq!(level(&source.token().await.unwrap()), CacheLevel::None);
+    assert_eq!(world.requests(), 3);
+}
+
+#[tokio::test]
+async fn an_encrypted_folder_is_of_use_to_the_same_app_only() {
+    let world = World::start().await;
+    let place = tempfile::tempdir().unwrap();
+    let folder = || TokenCache::folder(CacheFolder::with_clock(place.path().join("tokens"), world.clock.clone()));
+    let client = |cache: &TokenCache| world.bare().client_secret(secret()).token_cache(cache).build().unwrap();
+    let token = client(&folder().build()).acquire_token_for_client([TODO]).await.unwrap();
+    let cache = folder().build();
+    let again = client(&cache).acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((again.secret(), level(&again)), (token.secret(), CacheLevel::L2));
+    assert_eq!((world.requests(), cache.counters().errors), (1, 0));
+    // a certificate of the same app has a key of its own
+    let by_certificate = || world.bare().certificate(certificate()).token_cache(&folder().build()).build().unwrap();
+    by_certificate().acquire_token_for_client([TODO]).await.unwrap();
+    let second = by_certificate().acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((level(&second), world.requests()), (CacheLevel::L2, 2));
+    // what can be seen
+    let files = CacheFolder::new(place.path().join("tokens"));
+    let entries = files.entries().unwrap();
+    assert_eq!(entries.len(), 2);
+    let one = &entries[0];
+    assert_eq!((&*one.client_id, &*one.tenant, &*one.scope), (common::DAEMON, common::CONTOSO, TODO));
+    assert!(one.authority.contains(&world.entra.authority()), "{one:?}");
+    for entry in std::fs::read_dir(files.path()).unwrap() {
+        let content = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!String::from_utf8_lossy(&content).contains("eyJ"), "in the clear");
+    }
+    testkit::witness(&files);
+}
+
+#[tokio::test]
+async fn a_credential_without_a_secret_keeps_nothing_unless_a_key_is_given() {
+    let world = World::start().await;
+    let place = tempfile::tempdir().unwrap();
+    let assertion = |cache: &TokenCache| {
+        let transport = Canned::default();
+        let client = ConfidentialClient::builder(CLIENT).tenant(TENANT).transport(transport);
+        client
+            .client_assertion(|_| async { Ok::<_, std::io::Error>(format!("{CANARY}-assertion")) })
+            .token_cache(cache)
+            .build()
+    };
+    let folder = || TokenCache::encrypted_folder(place.path().join("tokens"));
+    assertion(&folder().build()).unwrap().acquire_token_for_client([VAULT]).await.unwrap();
+    assert!(!place.path().join("tokens").exists());
+    let key = EncryptionKey::from_bytes(format!("{CANARY} 32 bytes of key, or some more").as_bytes()).unwrap();
+    for source in [CacheLevel::None, CacheLevel::L2] {
+        let cache = folder().encryption_key(key.clone()).build();
+        let token = assertion(&cache).unwrap().acquire_token_for_client([VAULT]).await.unwrap();
+        assert_eq!(level(&token), source);
+    }
+    let elsewhere = folder().encryption_key(key).partition("elsewhere").build();
+    let token = assertion(&elsewhere).unwrap().acquire_token_for_client([VAULT]).await.unwrap();
+    assert_eq!(level(&token), CacheLevel::None);
+    // a store of a fleet says so at once
+    let refused = assertion(&TokenCache::distributed(InMemoryCache::new()).build()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Configuration);
+    assert!(refused.advice().unwrap().contains("encryption_key"), "{refused}");
+    drop(world);
+}
+
+/// An authority in this process: counts requests and gives tokens with the count in them.
+#[derive(Clone, Default)]
+struct Canned(Arc<AtomicU64>);
+
+impl Transport for Canned {
+    async fn send(&self, _request: Request) -> Result<Response, TransportError> {
+        let count = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        let body =
+            json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": format!("{CANARY}-token-{count}") });
+        let body = body.to_string().into();
+        Ok(http::Response::builder().header("content-type", "application/json").body(body).unwrap())
+    }
+}
+
+/// No authority at all.
+struct Nobody;
+
+impl Transport for Nobody {
+    async fn send(&self, _request: Request) -> Result<Response, TransportError> {
+        Err(TransportError::new(TransportErrorKind::Setup, "nobody is to be asked"))
+    }
+}
+
+fn in_the_public_cloud(file: MsalCacheFile) -> ConfidentialClientBuilder {
+    let cache = TokenCache::msal_file(file).build();
+    ConfidentialClient::builder(CLIENT).tenant(TENANT).client_secret(secret()).token_cache(&cache)
+}
+
+/// A file with a token as the MSAL of this name writes it, good for half an hour.
+fn written_by(msal: &str, path: &Path) {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/msal_cache").join(format!("{msal}.json"));
+    let mut file: Value = serde_json::from_slice(&std::fs::read(sample).unwrap()).unwrap();
+    let now = SystemClock.system_time().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for row in file["AccessToken"].as_object_mut().unwrap().values_mut() {
+        row["expires_on"] = (now + 1800).to_string().into();
+        row["cached_at"] = (now - 1799).to_string().into();
+        row.as_object_mut().unwrap().remove("refresh_on");
+        let plain = row["secret"].as_str().unwrap().to_owned();
+        row["secret"] = format!("{CANARY}-{plain}").into();
+    }
+    std::fs::write(path, file.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_another_msal_got_is_used() {
+    testkit::init();
+    let place = tempfile::tempdir().unwrap();
+    for msal in ["python", "node", "go", "java", "dotnet"] {
+        let path = place.path().join(msal);
+        written_by(msal, &path);
+        let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(Nobody).build().unwrap();
+        let token = client.acquire_token_for_client([VAULT]).await.unwrap();
+        assert_eq!(token.secret(), format!("{CANARY}-PLAIN-{msal}"));
+        assert_eq!(level(&token), CacheLevel::L2);
+        testkit::witness(&token);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_put_into_the_file_and_everything_else_stays() {
+    testkit::init();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("cache.json");
+    let strange =
+        json!({ "RefreshToken": { "u": { "secret": "R" } }, "Future": [1], "AccessToken": { "x": { "y": null } } });
+    std::fs::write(&path, strange.to_string()).unwrap();
+    let authority = Canned::default();
+    for profile in [MsalProfile::All, MsalProfile::Python] {
+        let client = in_the_public_cloud(MsalCacheFile::new(&path).profile(profile)).transport(authority.clone());
+        client.build().unwrap().acquire_token_for_client([VAULT]).await.unwrap();
+    }
+    assert_eq!(authority.0.load(Ordering::SeqCst), 1);
+    let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!((&now["RefreshToken"], &now["Future"]), (&strange["RefreshToken"], &strange["Future"]));
+    assert_eq!(now["AccessToken"]["x"], json!({ "y": null }));
+    assert_eq!(now["AccessToken"].as_object().unwrap().len(), 3);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(authority.clone()).build().unwrap();
+    client.acquire_token_for_client([VAULT]).await.unwrap();
+    assert!(client.remove_tokens_for_client().await);
+    let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(now["AccessToken"], json!({ "x": { "y": null } }));
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no lock, no half-written file");
+}
+
+#[tokio::test]
+async fn a_broken_file_is_set_aside_and_told() {
+    testkit::init();
+    for broken in ["{\"AccessToken\": {\"a\"", "not JSON", "[]", "{}}"] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("cache.json");
+        std::fs::write(&path, broken).unwrap();
+        let authority = Canned::default();
+        let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(authority.clone()).build().unwrap();
+        client.acquire_token_for_client([VAULT]).await.unwrap();
+        let names = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        let aside = names.iter().find(|name| name.to_string_lossy().contains(".corrupt-")).unwrap();
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), broken);
+        assert!(testkit::logged().contains(&format!("aside={}", aside.display())), "told");
+        // and the cache goes on
+        let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(Nobody).build().unwrap();
+        client.acquire_token_for_client([VAULT]).await.unwrap();
+    }
+    // one that is too long is not for us, and stays
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("cache.json");
+    std::fs::write(&path, "not JSON, and long").unwrap();
+    let file = MsalCacheFile::new(&path).max_bytes(8);
+    let client = in_the_public_cloud(file).transport(Canned::default()).build().unwrap();
+    client.acquire_token_for_client([VAULT]).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "not JSON, and long");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_of_one_file_lose_nothing_of_each_other() {
+    testkit::init();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("cache.json");
+    let writers = (0..8).map(|writer| {
+        let path = path.clone();
+        tokio::spawn(async move {
+            let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(Canned::default()).build().unwrap();
+            for i in 0..10 {
+                client.acquire_token_for_client([format!("api://{writer}-{i}/.default")]).await.unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(Nobody).build().unwrap();
+    for (writer, i) in (0..8).flat_map(|writer| (0..10).map(move |i| (writer, i))) {
+        client.acquire_token_for_client([format!("api://{writer}-{i}/.default")]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_of_no_msal_has_no_place_in_their_file() {
+    testkit::init();
+    let cache = TokenCache::msal_file(MsalCacheFile::new("never made")).build();
+    let client = ConfidentialClient::builder(CLIENT).authority("https://adfs.contoso.com/adfs").client_secret(secret());
+    let refused = client.token_cache(&cache).build().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Configuration);
+    testkit::witness_error(&refused);
+}
+
+/// The other end of [`a_writer_that_is_killed_leaves_a_whole_file`]: writes until it is killed.
+#[tokio::test]
+#[ignore = "a child process of another test"]
+async fn child_that_writes_without_end() {
+    let Some(path) = std::env::var_os("APPTOKEN_TEST_CACHE_FILE") else { return };
+    let client = in_the_public_cloud(MsalCacheFile::new(path)).transport(Canned::default()).build().unwrap();
+    loop {
+        for i in 0..50 {
+            let scope = format!("api://{i}/.default");
+            client.acquire_token_for_client([scope]).force_refresh(true).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_is_killed_leaves_a_whole_file() {
+    testkit::init();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("cache.json");
+    let theirs = json!({ "Account": { "u": { "name": "theirs" } } });
+    std::fs::write(&path, theirs.to_string()).unwrap();
+    let mut rows = 0;
+    for round in 0..20_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "child_that_writes_without_end"])
+            .env("APPTOKEN_TEST_CACHE_FILE", &path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+        // until it is at work, and then some
+        for _ in 0..2000 {
+            if std::fs::metadata(&path).is_ok_and(|now| now.modified().unwrap() != before) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_micros(round * 777)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(left["Account"], theirs["Account"]);
+        let now = left["AccessToken"].as_object().unwrap().len();
+        assert!(now >= rows, "{now} rows, {rows} before");
+        rows = now;
+    }
+    assert!(rows >= 2, "they wrote");
+    // what the dead hold, the living need not wait for
+    let started = SystemClock.now();
+    let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(Canned::default()).build().unwrap();
+    client.acquire_token_for_client([VAULT]).await.unwrap();
+    assert!(SystemClock.now().since(started) < Duration::from_secs(3));
+    let names = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!names.collect::<Vec<_>>().iter().any(|name| name.contains("corrupt")), "nothing was set aside");
+}
