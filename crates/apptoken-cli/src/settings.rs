@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use apptoken::cache::TokenCache;
+use apptoken::cache::{MsalCacheFile, TokenCache};
 use apptoken::http::ReqwestTransport;
 use apptoken::{Certificate, ConfidentialClient, ConfidentialClientBuilder, SecretString};
 use apptoken_daemon::TokenAcquirerFactory;
@@ -51,6 +51,9 @@ pub(crate) struct AppArgs {
     /// Neither use nor keep tokens of other runs
     #[arg(long, help_heading = "App")]
     no_cache: bool,
+    /// Share tokens with MSAL Python, Node, Go, Java and .NET in their token cache file, which is not encrypted
+    #[arg(long, value_name = "FILE", help_heading = "App", conflicts_with_all = ["no_cache", "show_request"])]
+    msal_cache: Option<PathBuf>,
     /// Print the token request and its answer as HTTP, secrets crossed out; tokens of other runs are not used
     #[arg(long, help_heading = "Output")]
     show_request: bool,
@@ -85,7 +88,11 @@ impl App {
         let secrets = if args.show_secrets { Secrets::Show } else { Secrets::CrossOut };
         let recorder = Recorder::new(std::sync::Arc::new(transport.build()), secrets);
 
-        let cache = if args.no_cache || args.show_request { None } else { token_cache::open(ca.as_deref())? };
+        let cache = match &args.msal_cache {
+            _ if args.no_cache || args.show_request => None,
+            Some(path) => Some(TokenCache::msal_file(MsalCacheFile::new(path)).build()),
+            None => token_cache::open(ca.as_deref())?,
+        };
         let client_id = match (&args.config, &args.client_id) {
             (Some(_), _) => None,
             (None, Some(id)) => Some((id.clone(), "--client-id")),

@@ -115,3 +115,16 @@ async fn listed_and_cleared() {
     assert!(cleared.err.contains("removed 2 tokens"), "{}", cleared.err);
     assert!(run(&mut caching(&local, &["token", "-s", SCOPE])).err.contains("from the authority"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_msals_serves_too() {
+    let local = Local::start().await;
+    let file = local.file("msal.json");
+    for from in ["from the authority", "from the cache"] {
+        let said = run(&mut local.as_daemon(&["token", "-s", SCOPE, "--msal-cache", &file]));
+        assert!(said.err.contains(from), "{}", said.err);
+    }
+    assert_private(&file);
+    let rows: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(rows["AccessToken"].as_object().unwrap().len(), 2, "in the forms of Python and of Node");
+}
