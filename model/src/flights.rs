@@ -10,8 +10,8 @@ use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use crate::cache::{Flight, Join};
 use crate::every_interleaving;
+use crate::flight::{Flight, Join};
 
 /// Two wait, a third thread brings the answer: both get it, and the work is begun once.
 pub fn an_answer_reaches_all_who_wait() {

@@ -6,8 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+#[path = "../../crates/apptoken/src/flight.rs"]
+#[allow(dead_code, reason = "the models need less of it than apptoken does")]
+mod flight;
 pub mod flights;
 pub mod slots;
+mod sync;
 mod words;
 
 use words::{Error, clock, http, telemetry, token};

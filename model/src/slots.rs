@@ -10,9 +10,10 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use crate::cache::{Flight, Slot, Standing};
+use crate::cache::{Slot, Standing};
 use crate::clock::Moment;
 use crate::every_interleaving;
+use crate::flight::Flight;
 use crate::flights::Answer;
 use crate::token::{AccessToken, Timetable, TokenData};
 use crate::words::Error;

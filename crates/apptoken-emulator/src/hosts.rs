@@ -44,11 +44,15 @@ pub fn microsoft_hosts() -> impl Iterator<Item = &'static str> {
 /// Whether Entra itself answers by this name: what `apptoken run` and entries in `/etc/hosts` make us be called.
 pub(crate) fn is_login_host(authority: &str) -> bool {
     let name = host_of(authority);
-    // Regional endpoints are `westus2.login.microsoft.com`.
-    LOGIN_HOSTS.contains(&name)
-        || SOVEREIGN_HOSTS.contains(&name)
-        || (name.ends_with(".login.microsoft.com") && is_domain(name))
-        || is_mtls_host(name)
+    LOGIN_HOSTS.contains(&name) || SOVEREIGN_HOSTS.contains(&name) || is_regional_host(name) || is_mtls_host(name)
+}
+
+/// Whether this is `{region}.{login host}`; the public cloud's have the form `westus2.login.microsoft.com` only.
+fn is_regional_host(name: &str) -> bool {
+    is_domain(name)
+        && name.split_once('.').is_some_and(|(_, host)| {
+            host == "login.microsoft.com" || (host.starts_with("login") && SOVEREIGN_HOSTS.contains(&host))
+        })
 }
 
 /// Whether this is a name by which Entra asks for a client certificate: `mtlsauth.microsoft.com`, those of the national
@@ -93,8 +97,14 @@ pub(crate) const LOGIN_HOSTS: &[&str] =
     &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
 
 /// Where Entra asks for client certificates: the public cloud's first.
-const MTLS_HOSTS: &[&str] =
-    &["mtlsauth.microsoft.com", "mtlsauth.microsoftonline.us", "mtlsauth.partner.microsoftonline.cn"];
+const MTLS_HOSTS: &[&str] = &[
+    "mtlsauth.microsoft.com",
+    "mtlsauth.microsoftonline.us",
+    "mtlsauth.partner.microsoftonline.cn",
+    "mtlsauth.sovcloud-identity.fr",
+    "mtlsauth.sovcloud-identity.de",
+    "mtlsauth.sovcloud-identity.sg",
+];
 
 /// Entra's national clouds.
 const SOVEREIGN_HOSTS: &[&str] = &[
@@ -104,6 +114,12 @@ const SOVEREIGN_HOSTS: &[&str] = &[
     "login.partner.microsoftonline.cn",
     "login.chinacloudapi.cn",
     "login.microsoftonline.de",
+    "login.sovcloud-identity.fr",
+    "login.sovcloud-identity.de",
+    "login.sovcloud-identity.sg",
+    "login.windows-ppe.net",
+    "sts.windows-ppe.net",
+    "login.microsoft-ppe.com",
 ];
 
 /// Microsoft Graph's, and those of its national clouds.
@@ -171,6 +187,9 @@ mod tests {
             "sts.windows.net",
             "westus2.login.microsoft.com",
             "login.microsoftonline.us",
+            "usgovvirginia.login.microsoftonline.us",
+            "login.sovcloud-identity.fr",
+            "franceregion.login.sovcloud-identity.fr",
             "graph.microsoft.com",
             "dod-graph.microsoft.us",
             "mtlsauth.microsoft.com",
@@ -179,9 +198,16 @@ mod tests {
             assert!(is_microsoft_host(theirs), "{theirs}");
         }
         assert!(microsoft_hosts().count() > 10 && microsoft_hosts().all(is_microsoft_host));
-        for other in
-            ["", "localhost", "microsoft.com", "graph.microsoft.com:443", "evil-login.microsoft.com", "127.0.0.1"]
-        {
+        for other in [
+            "",
+            "localhost",
+            "microsoft.com",
+            "graph.microsoft.com:443",
+            "evil-login.microsoft.com",
+            "a.b.login.microsoft.com",
+            "westus2.login.microsoftonline.com",
+            "127.0.0.1",
+        ] {
             assert!(!is_microsoft_host(other), "{other}");
         }
     }

@@ -19,6 +19,13 @@ pub const AZURE_CLIENT_SEND_CERTIFICATE_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFI
 /// The file with the service account's token. Set by the workload identity webhook on Kubernetes.
 pub const AZURE_FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 
+/// The region whose endpoint every client asks that names none itself, or `TryAutoDetect`. Set by hand, as for MSAL.
+pub const MSAL_FORCE_REGION: &str = "MSAL_FORCE_REGION";
+/// No client asks a regional endpoint, unless this is `false` or `0`. Set by hand, as for MSAL.
+pub const MSAL_DISABLE_REGION: &str = "MSAL_DISABLE_REGION";
+/// The region that the program runs in. Set by App Service, Functions and other platforms.
+pub const REGION_NAME: &str = "REGION_NAME";
+
 /// Where a job asks for its identity token. Set by GitHub Actions for jobs with the permission `id-token: write`.
 pub const ACTIONS_ID_TOKEN_REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 /// What it shows there: a secret. Set with [`ACTIONS_ID_TOKEN_REQUEST_URL`].

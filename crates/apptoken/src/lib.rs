@@ -59,6 +59,7 @@ mod credential;
 pub mod env_vars;
 mod environment;
 mod error;
+mod flight;
 pub mod http;
 mod identity;
 mod issuer;
@@ -66,6 +67,7 @@ mod managed_identity;
 mod pop;
 mod request;
 mod scope;
+mod sync;
 pub mod telemetry;
 mod token;
 mod token_endpoint;
@@ -88,7 +90,7 @@ pub use managed_identity::{ManagedIdentitySource, UserAssignedId};
 pub use pop::{PopKey, PopRequest, SignedHttpRequest};
 pub use scope::IntoScopes;
 pub use secrecy::{ExposeSecret, SecretString};
-pub use token::{AccessToken, AcquiredFrom, CacheLevel, Metadata, RefreshReason};
+pub use token::{AccessToken, AcquiredFrom, CacheLevel, Metadata, RefreshReason, RegionOutcome};
 
 /// Keeps the README's example compiling.
 #[cfg(doctest)]

@@ -31,6 +31,7 @@ pub(crate) struct TokenData {
     pub(crate) scopes: Box<str>,
     pub(crate) tenant: Box<str>,
     pub(crate) token_endpoint: Box<str>,
+    pub(crate) region: RegionUse,
     pub(crate) correlation_id: Uuid,
     pub(crate) expires_on: SystemTime,
     pub(crate) refresh_on: Option<SystemTime>,
@@ -108,6 +109,30 @@ impl How {
     };
 }
 
+/// A region, and how it came to be used or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RegionUse {
+    pub(crate) region: Option<Box<str>>,
+    pub(crate) outcome: RegionOutcome,
+}
+
+/// How the region whose endpoint issued a token came to be used or not (MSAL's `RegionOutcome`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegionOutcome {
+    /// Nobody asked for one.
+    #[default]
+    NotUsed,
+    /// The program or the environment named it.
+    Named,
+    /// It was found out.
+    Detected,
+    /// It could not be found out, or not yet: the global endpoint was asked.
+    NotDetected,
+    /// Its endpoint did not answer lately: the global one was asked.
+    Ill,
+}
+
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -170,6 +195,10 @@ pub struct Metadata {
     pub duration_cache: Duration,
     /// The endpoint that issued the token; empty for one of the second level.
     pub token_endpoint: String,
+    /// The region that the endpoint is in; `None` for the global one.
+    pub region: Option<String>,
+    /// Why that region, or none.
+    pub region_outcome: RegionOutcome,
 }
 
 impl TokenData {
@@ -251,6 +280,8 @@ impl AccessToken {
             duration_http: self.how.http.into(),
             duration_cache: self.how.cache.into(),
             token_endpoint: self.data.token_endpoint.to_string(),
+            region: self.data.region.region.as_deref().map(str::to_owned),
+            region_outcome: self.data.region.outcome,
         }
     }
 }

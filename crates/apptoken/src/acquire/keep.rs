@@ -11,7 +11,7 @@ use crate::token::{Scheme, Timetable, TokenData, header};
 
 /// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
 pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
-    let Granted { grant, token_endpoint, binding, .. } = granted;
+    let Granted { grant, token_endpoint, region, binding, .. } = granted;
     let (now, wall) = (client.clock.now(), client.clock.system_time());
     // a token goes as its certificate goes
     let certificates = binding.as_ref().map_or(Duration::MAX, |identity| identity.good_for(wall));
@@ -28,6 +28,7 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
         scopes: asked.scope.into(),
         tenant: asked.tenant.as_str().into(),
         token_endpoint,
+        region,
         correlation_id: asked.correlation_id,
         expires_on: wall + life,
         refresh_on: refresh_in.map(|after| wall + after),
@@ -68,6 +69,7 @@ pub(super) fn kept(client: &Inner, token: &KeptToken, asked: Asked<'_>) -> Optio
         scopes: asked.scope.into(),
         tenant: asked.tenant.as_str().into(),
         token_endpoint: "".into(),
+        region: crate::token::RegionUse::default(),
         correlation_id: token.correlation_id.unwrap_or_default(),
         expires_on,
         refresh_on,

@@ -13,9 +13,10 @@ use uuid::Uuid;
 use self::second_level::obtain;
 use crate::Error;
 use crate::authority::Tenant;
-use crate::cache::{Flight, KeyRef, Level, Memory, Slot, Standing};
+use crate::cache::{KeyRef, Level, Memory, Slot, Standing};
 use crate::clock::{Clock, Moment, within};
 use crate::error::ErrorKind;
+use crate::flight::Flight;
 use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
@@ -95,7 +96,9 @@ impl<'a> Call<'a> {
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.issuer {
-            Issuer::Authority(app) => write!(f, "app {} in {} at {}", app.client_id, self.home, app.authority.origin()),
+            Issuer::Authority(app) => {
+                write!(f, "app {} in {} at {}", app.client_id, self.home, app.endpoints.authority().origin())
+            }
             Issuer::ManagedIdentity(identity) => identity.fmt(f),
         }
     }

@@ -40,6 +40,7 @@ pub enum AssertionForm {
 }
 
 impl Kind {
+    /// What it verifies.
     pub(crate) fn assertion_form(&self) -> AssertionForm {
         match self {
             Self::Entra | Self::Ciam | Self::B2c(_) => AssertionForm::Ps256,

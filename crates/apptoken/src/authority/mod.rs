@@ -1,10 +1,17 @@
 //! Where tokens are asked for: which kind of identity provider, at which host, in which tenant.
 
-#![allow(dead_code, unused_imports)]
-
 mod cloud;
+mod detection;
+mod endpoints;
+mod health;
+mod host;
+mod instance;
+mod issuer_rule;
+mod kept;
 mod kind;
+mod oidc;
 mod parse;
+mod region;
 mod tenant;
 
 use std::fmt;
@@ -12,10 +19,13 @@ use std::fmt;
 use url::{Host, Url};
 
 pub(crate) use cloud::{Cloud, PUBLIC_CLOUD, token_exchange};
+pub(crate) use endpoints::{Endpoints, Net, Settings, TokenEndpoint, Wanted};
+pub(crate) use host::Channel;
 pub use kind::AssertionForm;
 pub(crate) use kind::Kind;
 use kind::Policy;
 pub(crate) use parse::is_loopback;
+pub(crate) use region::{DETECT, Region};
 pub(crate) use tenant::Tenant;
 
 use crate::Error;
@@ -89,18 +99,14 @@ impl Authority {
 
     /// What tells this authority from others whose tokens are kept in the same place; aliases of a cloud are one.
     pub(crate) fn identity(&self) -> String {
-        format!("{:?} {}://{}{}", self.kind, self.url.scheme(), self.cloud().preferred_network, self.url.path())
+        let below = &self.url[url::Position::BeforePath..];
+        format!("{:?} {}://{}{below}", self.kind, self.url.scheme(), self.cloud().preferred_network)
     }
 
     /// The host, and all names of it, that MSALs file its tokens under; `None` where a tenant does not say whose they are.
     pub(crate) fn cache_hosts(&self) -> Option<(String, Vec<String>)> {
         let cloud = self.cloud();
         self.kind.has_tenants().then_some((cloud.preferred_network, cloud.aliases))
-    }
-
-    /// The token endpoint of `tenant`.
-    pub(crate) fn token_endpoint(&self, tenant: &Tenant) -> String {
-        self.token_endpoint_at(&self.cloud().preferred_network, tenant).unwrap_or_default()
     }
 
     /// The token endpoint of `tenant` at `host`; `None` for an OIDC authority, whose configuration has it.

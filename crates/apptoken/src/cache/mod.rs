@@ -4,7 +4,6 @@
 mod breaker;
 mod disk;
 pub mod distributed;
-mod flight;
 mod folder;
 mod kept;
 mod level;
@@ -13,10 +12,8 @@ mod msal_file;
 mod msal_json;
 mod seal;
 mod slot;
-mod sync;
 mod token_cache;
 
-pub(crate) use flight::{Flight, Join};
 pub use folder::{CacheFolder, FolderEntry};
 pub(crate) use kept::KeptToken;
 pub(crate) use level::{Held, Level, Owner, Place, Turn};

@@ -2,11 +2,11 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use super::sync::{ArcSwapOption, AtomicU64, Mutex, MutexGuard, Ordering};
-use super::{Flight, Join};
 use crate::Error;
 use crate::clock::Moment;
+use crate::flight::{Flight, Join};
 use crate::http::random_below;
+use crate::sync::{ArcSwapOption, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::telemetry::SlotCount;
 use crate::token::{AccessToken, Timetable, TokenData};
 
@@ -223,6 +223,7 @@ pub(super) mod tests {
             scopes: "".into(),
             tenant: "".into(),
             token_endpoint: "".into(),
+            region: crate::token::RegionUse::default(),
             correlation_id: Uuid::nil(),
             expires_on: SystemTime::UNIX_EPOCH,
             refresh_on: None,

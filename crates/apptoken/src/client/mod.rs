@@ -139,7 +139,7 @@ impl fmt::Debug for ConfidentialClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfidentialClient")
             .field("client_id", &self.app.client_id)
-            .field("authority", &self.app.authority.origin())
+            .field("authority", &self.app.endpoints.authority().origin())
             .field("tenant", &self.tenant())
             .field("credential", &self.app.credential)
             .field("cached_tokens", &self.cached_tokens())

@@ -27,6 +27,7 @@ use super::AcquireTokenForClient;
 /// | [`cache_partition_key`](Self::cache_partition_key) | | yes | served |
 /// | [`mtls_proof_of_possession`](Self::mtls_proof_of_possession) | body `token_type=mtls_pop`, certificate on TLS | the certificate's SHA-256 | served |
 /// | [`bound_to`](Self::bound_to), [`signed_http_request`](Self::signed_http_request) | body `token_type=pop`, `req_cnf` | the key's id | served |
+/// | [`region`](Self::region) | the endpoint's host | no | served |
 /// | [`timeout`](Self::timeout) | | no | served |
 ///
 /// Of the client's own settings, [`client_capabilities`](crate::ConfidentialClientBuilder::client_capabilities) are
@@ -76,6 +77,13 @@ impl AcquireTokenForClient<'_> {
     /// frame the message or that prove who sends it are refused.
     pub fn extra_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.options().header(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// The region whose endpoint is asked, if this call is the one that asks, in place of the client's own: see
+    /// [`ConfidentialClientBuilder::region`](crate::ConfidentialClientBuilder::region).
+    pub fn region(mut self, region: impl AsRef<str>) -> Self {
+        self.options().region(region.as_ref());
         self
     }
 

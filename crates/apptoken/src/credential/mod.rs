@@ -34,7 +34,7 @@ pub(crate) use client_assertion::AssertionSettings;
 pub use given::Credential;
 pub(crate) use given::Workshop;
 pub(crate) use pipeline_oidc::PipelineOidc;
-pub(crate) use rotation::Rotating;
+pub(crate) use rotation::{Rotating, Used};
 pub(crate) use signer::DynSigner;
 pub use signer::Signer;
 pub(crate) use token_file::TokenFile;

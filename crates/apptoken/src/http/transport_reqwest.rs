@@ -1,5 +1,6 @@
 use std::error::Error as _;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub struct ReqwestTransport {
 #[derive(Clone)]
 pub struct ReqwestTransportBuilder {
     roots: Vec<reqwest::Certificate>,
+    resolved: Vec<(String, SocketAddr)>,
     machine_roots: bool,
     pin: Option<ThumbprintPin>,
     proxies: bool,
@@ -52,6 +54,7 @@ impl ReqwestTransport {
     pub fn builder() -> ReqwestTransportBuilder {
         ReqwestTransportBuilder {
             roots: Vec::new(),
+            resolved: Vec::new(),
             machine_roots: true,
             pin: None,
             proxies: true,
@@ -88,6 +91,14 @@ impl ReqwestTransportBuilder {
         }
         self.roots.extend(added);
         Ok(self)
+    }
+
+    /// Finds the host `name` at `address`, port included, whatever name resolution says: for a private endpoint, or a
+    /// local server in Microsoft's name. Its certificate is checked for the name as ever.
+    #[must_use]
+    pub fn resolve(mut self, name: impl Into<String>, address: SocketAddr) -> Self {
+        self.resolved.push((name.into(), address));
+        self
     }
 
     /// Whether the machine's own roots are trusted as well. Default: yes.
@@ -206,6 +217,9 @@ impl ReqwestTransportBuilder {
             Some(identity) => builder.identity(reqwest_identity(identity)?),
             None => builder,
         };
+        let resolve =
+            |builder: reqwest::ClientBuilder, (name, address): &(String, SocketAddr)| builder.resolve(name, *address);
+        let builder = self.resolved.iter().fold(builder, resolve);
         let roots = self.roots.iter().cloned();
         let builder = match self.pin {
             Some(pin) => builder.tls_backend_preconfigured(
@@ -271,6 +285,7 @@ impl fmt::Debug for ReqwestTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReqwestTransportBuilder")
             .field("added_roots", &self.roots.len())
+            .field("resolved", &self.resolved)
             .field("machine_roots", &self.machine_roots)
             .field("pin", &self.pin)
             .field("proxies", &self.proxies)

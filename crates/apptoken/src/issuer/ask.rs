@@ -1,15 +1,15 @@
 //! One request, step by step: where to, by what proof, what goes out, what comes back.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{App, Issuer, mutual_tls};
-use crate::clock::Clock;
-use crate::credential::{AppToken, Means, Occasion, Proof};
-use crate::http::send_with_retry;
+use super::{App, Issuer};
+use crate::authority::{Channel, TokenEndpoint, Wanted};
+use crate::clock::{Clock, within};
+use crate::credential::{AppToken, Means, Occasion, Proof, Used};
+use crate::http::{Request, Response, RetryPolicy, TransportError, TransportErrorKind, send_with_retry};
 use crate::managed_identity::ManagedIdentity;
 use crate::request::Asked;
-use crate::token::{Scheme, header};
+use crate::token::{RegionUse, Scheme, header};
 use crate::token_endpoint::{Grant, TokenRequest};
 use crate::{ClientIdentity, Error};
 
@@ -17,6 +17,7 @@ use crate::{ClientIdentity, Error};
 pub(crate) struct Granted {
     pub(crate) grant: Grant,
     pub(crate) token_endpoint: Box<str>,
+    pub(crate) region: RegionUse,
     /// What a token of type `mtls_pop` is bound to.
     pub(crate) binding: Option<ClientIdentity>,
     /// What HTTP took of it, retries included.
@@ -32,53 +33,88 @@ impl Issuer {
     }
 }
 
+/// What came of one endpoint.
+struct Exchanged {
+    granted: Result<Granted, Error>,
+    /// Where the same request goes instead: the endpoint is a region's, and the region is ill.
+    instead: Option<TokenEndpoint>,
+    http: Duration,
+}
+
 impl App {
     async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
         let credential = self.credential.current();
-        let token_endpoint = &self.authority.token_endpoint(asked.tenant);
-        let token_endpoint = &match credential.is_shown_on_tls(asked) {
-            true => Cow::Owned(mutual_tls::endpoint(token_endpoint)?),
-            false => Cow::Borrowed(token_endpoint.as_str()),
+        let channel = if credential.is_shown_on_tls(asked) { Channel::MutualTls } else { Channel::Tls };
+        let wanted = Wanted { tenant: asked.tenant, region: asked.options.region.as_ref(), channel };
+        let mut endpoint = self.endpoints.token_endpoint(wanted).await?;
+        let mut http = Duration::ZERO;
+        loop {
+            let exchanged = self.ask_at(&credential, &endpoint, wanted, asked, clock).await?;
+            http += exchanged.http;
+            if let Some(global) = exchanged.instead {
+                endpoint = global;
+                continue;
+            }
+            return exchanged.granted.map(|granted| Granted { http, ..granted });
+        }
+    }
+
+    /// By the credential's proof, and by another where that one was refused and the credential has one.
+    async fn ask_at(
+        &self,
+        credential: &Used,
+        endpoint: &TokenEndpoint,
+        wanted: Wanted<'_>,
+        asked: Asked<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Exchanged, Error> {
+        let authority = self.endpoints.authority();
+        let occasion = Occasion {
+            client_id: &self.client_id,
+            authority: &authority.origin(),
+            form: authority.kind().assertion_form(),
+            token_endpoint: endpoint.audience(),
+            asked,
+            capabilities: &self.capabilities,
         };
-        let authority = &self.authority.origin();
-        let form = self.authority.kind().assertion_form();
-        let capabilities = &self.capabilities;
-        let occasion = Occasion { client_id: &self.client_id, authority, form, token_endpoint, asked, capabilities };
         let retry = self.retry.within(asked.deadline.since(clock.now()));
         let means = Means { transport: &*self.transport, clock, retry: &retry };
         if let Some(token) = credential.app_token(&occasion).await {
-            return granted_elsewhere(&token?, asked);
+            let granted = granted_elsewhere(&token?, asked);
+            return Ok(Exchanged { granted, instead: None, http: Duration::ZERO });
         }
         let proof = credential.prove(&occasion, means).await?;
-        let (granted, http) = self.exchange(&occasion, &proof, clock).await;
-        let denied = granted.as_ref().err().and_then(Error::denied);
-        let another = match denied {
-            Some(denied) => self.credential.another(&credential, &proof, denied, &occasion, means).await,
+        let exchanged = self.exchange(endpoint, wanted, asked, &proof, clock).await;
+        let another = match exchanged.granted.as_ref().err().and_then(Error::denied) {
+            Some(denied) => self.credential.another(credential, &proof, denied, &occasion, means).await,
             None => None,
         };
-        let (grant, proof, http) = match another {
+        let (mut exchanged, proof) = match another {
             Some(proof) => {
-                let (granted, more) = self.exchange(&occasion, &proof, clock).await;
-                (granted?, proof, http + more)
+                let again = self.exchange(endpoint, wanted, asked, &proof, clock).await;
+                (Exchanged { http: exchanged.http + again.http, ..again }, proof)
             }
-            None => (granted?, proof, http),
+            None => (exchanged, proof),
         };
-        let binding = proof.identity().filter(|_| asked.options.scheme == Scheme::MtlsPop).cloned();
-        Ok(Granted { grant, token_endpoint: token_endpoint.as_ref().into(), binding, http })
+        if let Ok(granted) = &mut exchanged.granted {
+            granted.binding = proof.identity().filter(|_| asked.options.scheme == Scheme::MtlsPop).cloned();
+        }
+        Ok(exchanged)
     }
 
     /// Request and answer, and what HTTP took of it.
     async fn exchange(
         &self,
-        occasion: &Occasion<'_>,
+        endpoint: &TokenEndpoint,
+        wanted: Wanted<'_>,
+        asked: Asked<'_>,
         proof: &Proof,
         clock: &dyn Clock,
-    ) -> (Result<Grant, Error>, Duration) {
-        let Occasion { client_id, token_endpoint, asked, .. } = *occasion;
+    ) -> Exchanged {
         let options = asked.options;
         let request = TokenRequest {
-            endpoint: token_endpoint,
-            client_id,
+            endpoint: &endpoint.url,
+            client_id: &self.client_id,
             proof,
             asked,
             claims: self.capabilities.with(options.client_claims.as_deref(), options.claims.as_deref()),
@@ -86,15 +122,36 @@ impl App {
             telemetry_headers: self.telemetry_headers,
         };
         let sent = clock.now();
-        let retry = self.retry.within(asked.deadline.since(sent));
-        let granted = match request.to_http() {
-            Ok(http) => {
-                let answer = send_with_retry(&*self.transport, clock, &retry, http).await;
-                request.read(answer, clock.system_time())
-            }
-            Err(error) => Err(error),
+        let answer = match request.to_http() {
+            Ok(http) => self.send(http, endpoint, asked, clock).await,
+            Err(error) => return Exchanged { granted: Err(error), instead: None, http: Duration::ZERO },
         };
-        (granted, clock.now().since(sent))
+        let http = clock.now().since(sent);
+        let instead = self.endpoints.instead_of(endpoint, &answer, wanted);
+        let status = answer.as_ref().ok().map(Response::status);
+        let (token_endpoint, region) = (endpoint.url.clone(), endpoint.region_use());
+        let granted = request
+            .read(answer, clock.system_time())
+            .map(|grant| Granted { grant, token_endpoint, region, binding: None, http })
+            .map_err(|error| self.endpoints.explain(error, status, endpoint));
+        Exchanged { granted, instead, http }
+    }
+
+    /// A region gets one try: the global endpoint stands behind it.
+    async fn send(
+        &self,
+        request: Request,
+        endpoint: &TokenEndpoint,
+        asked: Asked<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Response, TransportError> {
+        let Some(patience) = endpoint.patience() else {
+            let retry = self.retry.within(asked.deadline.since(clock.now()));
+            return send_with_retry(&*self.transport, clock, &retry, request).await;
+        };
+        let answer = send_with_retry(&*self.transport, clock, &RetryPolicy::NONE, request);
+        let late = || Err(TransportError::new(TransportErrorKind::Timeout, format!("nothing within {patience:?}")));
+        within(clock, patience, answer).await.unwrap_or_else(late)
     }
 }
 
@@ -109,12 +166,14 @@ fn granted_elsewhere(token: &AppToken, asked: Asked<'_>) -> Result<Granted, Erro
     }
     let header = header(scheme, &[token.access_token()])?;
     let grant = Grant { header, scheme, expires_in, ext_expires_in: None, refresh_in };
-    Ok(Granted { grant, token_endpoint: Box::default(), binding: None, http: Duration::ZERO })
+    let region = RegionUse::default();
+    Ok(Granted { grant, token_endpoint: Box::default(), region, binding: None, http: Duration::ZERO })
 }
 
 async fn ask_platform(identity: &ManagedIdentity, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
     let sent = clock.now();
     let grant = identity.ask(asked, clock).await?;
     let http = clock.now().since(sent);
-    Ok(Granted { grant, token_endpoint: identity.endpoint().into(), binding: None, http })
+    let region = RegionUse::default();
+    Ok(Granted { grant, token_endpoint: identity.endpoint().into(), region, binding: None, http })
 }

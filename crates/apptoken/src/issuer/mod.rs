@@ -1,14 +1,13 @@
 //! Who issues the tokens of a client.
 
 mod ask;
-mod mutual_tls;
 
 use std::sync::Arc;
 
 pub(crate) use ask::Granted;
 
 use crate::Error;
-use crate::authority::{Authority, Tenant};
+use crate::authority::{Endpoints, Tenant};
 use crate::credential::Rotating;
 use crate::http::{DynTransport, RetryPolicy};
 use crate::managed_identity::ManagedIdentity;
@@ -26,7 +25,7 @@ pub(crate) enum Issuer {
 /// An app, and where and how it asks.
 pub(crate) struct App {
     pub(crate) client_id: String,
-    pub(crate) authority: Authority,
+    pub(crate) endpoints: Endpoints,
     pub(crate) credential: Rotating,
     pub(crate) transport: Arc<dyn DynTransport>,
     pub(crate) retry: RetryPolicy,
@@ -61,10 +60,10 @@ impl Issuer {
 impl App {
     /// The tenant that a call names.
     pub(crate) fn tenant_named(&self, tenant: &str) -> Result<Tenant, Error> {
-        let named = self.authority.tenant_named(tenant)?;
+        let named = self.endpoints.authority().tenant_named(tenant)?;
         let same = |allowed: &str| allowed.eq_ignore_ascii_case(named.as_str());
         let allowed = self.allowed_tenants.as_ref().is_none_or(|list| list.iter().any(|allowed| same(allowed)));
-        if allowed || same(self.authority.tenant().as_str()) {
+        if allowed || same(self.endpoints.authority().tenant().as_str()) {
             return Ok(named);
         }
         Err(Error::configuration(format!("the tenant {named} is not among those that this client is allowed to ask"))

@@ -7,6 +7,7 @@ use super::claims::{self, AssertionClaims};
 use super::extra::Extra;
 use super::key::ExtraKey;
 use crate::Error;
+use crate::authority::Region;
 use crate::token::Scheme;
 
 /// What is unusual about a request. A plain one has none, and a plain hit never looks here.
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     /// How the token is to be used.
     pub(crate) scheme: Scheme,
+    /// Whose endpoint is asked. None: the client's own.
+    pub(crate) region: Option<Region>,
     /// What tells the token from a plain one.
     pub(crate) key: ExtraKey,
     wrong: Option<Error>,
@@ -141,6 +144,10 @@ impl Options {
             self.extra.standard_body("fmi_path", path);
             self.key.set("fmi_path", path);
         }
+    }
+
+    pub(crate) fn region(&mut self, name: &str) {
+        self.region = self.parsed(Region::parse(name));
     }
 
     pub(crate) fn assertion_fmi_path(&mut self, path: &str) {

@@ -1,5 +1,7 @@
-//! Settings of a [`ConfidentialClient`]: here the app and its tokens, one file for the credentials, one for the network.
+//! Settings of a [`ConfidentialClient`]: here the app and its tokens, one file each for the authority, the
+//! credentials and the network.
 
+mod authority;
 mod credentials;
 mod network;
 
@@ -7,12 +9,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::authority::Place;
 use self::credentials::Credentials;
 use self::network::Network;
 use super::ConfidentialClient;
 use crate::Error;
 use crate::acquire::{self, Inner};
-use crate::authority::{Authority, PUBLIC_CLOUD};
+use crate::authority::Net;
 use crate::cache::{Level, Memory, Owner, TokenCache};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
@@ -25,11 +28,9 @@ use crate::scope::ScopeRule;
 #[must_use]
 pub struct ConfidentialClientBuilder {
     client_id: String,
-    authority: String,
-    tenant: Option<String>,
+    place: Place,
     credentials: Credentials,
     any_scope: bool,
-    allow_http_loopback: bool,
     environment: Environment,
     max_entries: usize,
     capabilities: Capabilities,
@@ -48,11 +49,9 @@ impl ConfidentialClientBuilder {
     pub(super) fn new(client_id: String) -> Self {
         Self {
             client_id,
-            authority: PUBLIC_CLOUD.to_owned(),
-            tenant: None,
+            place: Place::default(),
             credentials: Credentials::default(),
             any_scope: false,
-            allow_http_loopback: false,
             environment: Environment::process(),
             max_entries: 1_000_000,
             capabilities: Capabilities::default(),
@@ -71,11 +70,8 @@ impl ConfidentialClientBuilder {
     /// A client beside `other`: at its authority, in its tenant, by its transport and clock.
     pub(super) fn like(client_id: String, other: &ConfidentialClient) -> Self {
         let app = &other.app;
-        let authority = app.authority.origin();
         Self {
-            allow_http_loopback: authority.starts_with("http:"),
-            authority,
-            tenant: Some(other.tenant().to_owned()),
+            place: Place::of(app, other.tenant()),
             network: Network::of(app),
             timeout: other.inner.timeout,
             clock: other.inner.clock.clone(),
@@ -83,21 +79,7 @@ impl ConfidentialClientBuilder {
         }
     }
 
-    /// The tenant: its id (a GUID) or one of its domain names. Wins over one in the authority.
-    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
-        self.tenant = Some(tenant.into());
-        self
-    }
-
-    /// The authority: a cloud's host, with or without the tenant; a customer directory (`https://contoso.ciamlogin.com`),
-    /// a B2C policy (`https://contoso.b2clogin.com/tfp/contoso.onmicrosoft.com/B2C_1_daemon`), or an ADFS
-    /// (`https://fs.contoso.com/adfs`). Default: `https://login.microsoftonline.com`.
-    pub fn authority(mut self, authority: impl Into<String>) -> Self {
-        self.authority = authority.into();
-        self
-    }
-
-    /// Where the variables of the pipeline that the program runs in are looked up. Default: the process's.
+    /// Where the variables of the pipeline or platform that the program runs in are looked up. Default: the process's.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
@@ -107,12 +89,6 @@ impl ConfidentialClientBuilder {
     /// for ADFS and other identity providers, which have rules of their own.
     pub fn allow_any_scope(mut self, allow: bool) -> Self {
         self.any_scope = allow;
-        self
-    }
-
-    /// Lets an `http://` authority through when its host is loopback, for a local test server. Default: no.
-    pub fn allow_http_loopback(mut self, allow: bool) -> Self {
-        self.allow_http_loopback = allow;
         self
     }
 
@@ -186,25 +162,26 @@ impl ConfidentialClientBuilder {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
         }
-        let authority = Authority::parse(&self.authority, self.tenant.as_deref(), self.allow_http_loopback)?;
-        let credential = self.credentials.make(self.environment, self.allow_http_loopback, &*self.clock)?;
         let retry = self.network.retry;
         let telemetry_headers = self.network.telemetry_headers;
         let transport = self.network.transport(self.clock.clone(), self.timeout)?;
-        let home = authority.tenant().clone();
-        let scope_rule = if self.any_scope { ScopeRule::Any } else { authority.kind().scope_rule() };
+        let net = Net { transport: transport.clone(), clock: self.clock.clone(), retry };
+        let endpoints = self.place.endpoints(&self.environment, net)?;
+        let credential = self.credentials.make(self.environment, self.place.allow_http_loopback, &*self.clock)?;
+        let home = endpoints.authority().tenant().clone();
+        let scope_rule = if self.any_scope { ScopeRule::Any } else { endpoints.authority().kind().scope_rule() };
         let (memory, level) = match &self.token_cache {
             Some(cache) => {
                 let owner = Owner {
                     client_id: self.client_id.clone(),
-                    authority: authority.identity(),
+                    authority: endpoints.authority().identity(),
                     flavour: format!(
                         "{:?} {:?} {:?}",
                         self.capabilities.with(None, None),
                         self.extra.query,
                         self.extra.body
                     ),
-                    hosts: authority.cache_hosts(),
+                    hosts: endpoints.authority().cache_hosts(),
                 };
                 let memory = cache.memory(&owner, self.max_entries);
                 let secret = credential.own_secret();
@@ -214,7 +191,7 @@ impl ConfidentialClientBuilder {
         };
         let app = Arc::new(App {
             client_id: self.client_id,
-            authority,
+            endpoints,
             credential,
             transport,
             retry,
@@ -243,7 +220,7 @@ impl fmt::Debug for ConfidentialClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfidentialClientBuilder")
             .field("client_id", &self.client_id)
-            .field("tenant", &self.tenant)
+            .field("tenant", &self.place.tenant())
             .finish_non_exhaustive()
     }
 }

@@ -1,3 +1,5 @@
+//! Work that many wait for.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -6,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 
 /// One piece of work that many wait for.
 ///
