@@ -157,6 +157,7 @@ async fn a_refusal_in_the_region_is_a_refusal() {
         entra.emulator.faults().next_token_requests(1, fault);
         let error = client.acquire_token_for_client(TODO).force_refresh(true).await.unwrap_err();
         assert_eq!((error.kind(), transport.take()), (kind, vec![post(WEST)]), "{error:?}");
+        entra.clock.advance(minutes(1));
     }
 }
 
