@@ -77,4 +77,5 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
 pub const SECRET: &str = "c4n4ry-of-the-fuzzer";
 pub const GRAPH: &str = "https://graph.microsoft.com/.default";
 /// An answer without fault.
-pub const GOOD: &[u8] = br#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"c4n4ry.good.token"}"#;
+pub const GOOD: &[u8] =
+    br#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"c4n4ry.good.token"}"#;

@@ -4,6 +4,7 @@
 
 pub mod architecture;
 pub mod evidence;
+pub mod fuzz;
 pub mod interop;
 pub mod leaks;
 pub mod test;

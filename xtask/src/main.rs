@@ -4,14 +4,16 @@
 
 use std::process::ExitCode;
 
-use xtask::{interop, test};
+use xtask::{fuzz, interop, test};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let chore = match (arguments.next().as_deref(), arguments.next()) {
-        (Some("test"), None) => test::run,
-        (Some("interop"), None) => interop::run,
-        (Some("-h" | "--help" | "help"), None) => {
+    let (chore, argument) = (arguments.next(), arguments.next());
+    let done = match (chore.as_deref(), argument.as_deref(), arguments.next()) {
+        (Some("test"), None, None) => test::run(),
+        (Some("interop"), None, None) => interop::run(),
+        (Some("fuzz"), seconds, None) => fuzz::run(seconds),
+        (Some("-h" | "--help" | "help"), None, None) => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match chore() {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("xtask: {why}");
@@ -34,4 +36,5 @@ usage: cargo xtask <chore>
 
   test      every test of the workspace, then a search through all that they logged for secrets, tokens and keys
   interop   Microsoft's own clients, unmodified, against the local Entra ID and the TodoList API of `apptoken demo`
+  fuzz      every fuzz target, ten minutes each or so many seconds as are given; needs cargo-fuzz and a C++ compiler
 ";
