@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -22,7 +22,49 @@ pub(super) fn run(runtimes: &Runtimes, demo: &Demo, folder: &Path) -> Vec<Result
             outcomes.push(if first { passed(ours(), theirs) } else { passed(theirs(), ours) });
         }
     }
+    outcomes.push(together(runtimes, demo, &folder.join("msal-together.json")));
     outcomes
+}
+
+/// Two processes of MSAL Python write as other apps while the program refreshes its token: nothing is lost.
+fn together(runtimes: &Runtimes, demo: &Demo, file: &Path) -> Result<String> {
+    drop(fs::remove_file(file));
+    let apps = ["app-one", "app-two"];
+    let writers = apps.map(|app| {
+        let mut command = Command::new(&runtimes.python);
+        command
+            .arg(crate::workspace::root().join("interop/python/msal_cache_writer.py"))
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(file).args([app, SECONDS]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    });
+    let mut writers = writers.into_iter().collect::<std::io::Result<Vec<_>>>().map_err(|e| format!("Python: {e}"))?;
+    let mut ours = 0_u32;
+    while writers.iter_mut().any(|writer| matches!(writer.try_wait(), Ok(None))) {
+        run_program(runtimes, demo, file, &["--force-refresh"])?;
+        ours += 1;
+    }
+    let mut written = Vec::new();
+    for writer in writers {
+        let output = writer.wait_with_output().map_err(|e| format!("Python: {e}"))?;
+        if !output.status.success() {
+            return Err(format!("MSAL Python: {}", String::from_utf8_lossy(&output.stderr).trim_end()));
+        }
+        written.push(last_line(&output.stdout)?["written"].as_u64().unwrap_or_default());
+    }
+    let text = fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let content: Value = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", file.display()))?;
+    let rows = |app: &str| {
+        let all = content["AccessToken"].as_object().into_iter().flat_map(serde_json::Map::values);
+        all.filter(|row| row["client_id"] == app).count() as u64
+    };
+    let kept = apps.map(rows);
+    if ours < 2 || written.contains(&0) || kept.as_slice() != written || rows(demo.text("/daemon/clientId")?) != 2 {
+        return Err(format!("of {written:?} tokens of MSAL Python's {kept:?} are left after {ours} writes of ours"));
+    }
+    Ok(format!(
+        "{} writes of MSAL Python's and {ours} of ours at the same time, nothing lost",
+        written.iter().sum::<u64>()
+    ))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,17 +114,23 @@ impl By {
 
 /// Whether the program found its token in the file.
 fn program(runtimes: &Runtimes, demo: &Demo, file: &Path) -> Result<bool> {
+    Ok(run_program(runtimes, demo, file, &[])?.contains("from the cache"))
+}
+
+/// What the program says on standard error.
+fn run_program(runtimes: &Runtimes, demo: &Demo, file: &Path, flags: &[&str]) -> Result<String> {
     let mut command = Command::new(runtimes.programs.join("apptoken"));
     command
         .args(["token", "--scope", demo.text("/api/scope")?, "--tenant", demo.text("/tenantId")?])
         .args(["--client-id", demo.text("/daemon/clientId")?, "--authority", demo.text("/authority")?])
         .args(["--ca-file", demo.ca_file()?, "--msal-cache"])
         .arg(file)
+        .args(flags)
         .env("APPTOKEN_CLIENT_SECRET", demo.text("/daemon/clientSecret")?);
     let output = command.output().map_err(|e| format!("apptoken does not start: {e}"))?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("apptoken: {}", told.trim_end()));
-    }
-    Ok(told.contains("from the cache"))
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(told) } else { Err(format!("apptoken: {}", told.trim_end())) }
 }
+
+/// How long they write together.
+const SECONDS: &str = "5";
