@@ -220,6 +220,70 @@ async fn where_tokens_come_from() {
     }
 }
 
+/// What the section says; the address of the token request.
+#[tokio::test]
+async fn authorities_of_each_kind() {
+    let entra = "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token";
+    let b2c = "https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_daemon/oauth2/v2.0/token";
+    let ciam = "https://contoso.ciamlogin.com/contoso.onmicrosoft.com/oauth2/v2.0/token";
+    let adfs = "https://fs.contoso.com/adfs/oauth2/token";
+    for (settings, want) in [
+        (
+            r#""TenantId": "contoso.com", "AzureRegion": "westeurope""#,
+            "https://westeurope.login.microsoft.com/contoso.com/oauth2/v2.0/token",
+        ),
+        (r#""TenantId": "contoso.com", "AzureRegion": "DisableMsalForceRegion""#, entra),
+        (r#""TenantId": "contoso.com", "AzureCloudInstance": "AzurePublic""#, entra),
+        (r#""TenantId": "contoso.com", "AzureCloudInstance": "None""#, entra),
+        (
+            r#""TenantId": "contoso.com", "AzureCloudInstance": "azureUsGovernment""#,
+            "https://login.microsoftonline.us/contoso.com/oauth2/v2.0/token",
+        ),
+        (
+            r#""TenantId": "contoso.com", "AzureCloudInstance": 2"#,
+            "https://login.partner.microsoftonline.cn/contoso.com/oauth2/v2.0/token",
+        ),
+        (
+            r#""Instance": "https://contoso.b2clogin.com", "Domain": "contoso.onmicrosoft.com", "SignUpSignInPolicyId": "b2c_1_daemon""#,
+            b2c,
+        ),
+        (
+            r#""Instance": "https://contoso.b2clogin.com", "TenantId": "contoso.onmicrosoft.com", "SignUpSignInPolicyId": "b2c_1_daemon""#,
+            b2c,
+        ),
+        (
+            r#""Instance": "https://contoso.b2clogin.com", "TenantId": "00001111-aaaa-2222-bbbb-3333cccc4444",
+                "Domain": "contoso.onmicrosoft.com", "SignUpSignInPolicyId": "b2c_1_daemon""#,
+            b2c,
+        ),
+        (r#""Authority": "https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_daemon/v2.0""#, b2c),
+        (
+            r#""Authority": "https://contoso.b2clogin.com/contoso.onmicrosoft.com", "SignUpSignInPolicyId": "b2c_1_daemon""#,
+            b2c,
+        ),
+        (
+            r#""Instance": "https://login.contoso.com/tfp/", "Domain": "contoso.onmicrosoft.com", "SignUpSignInPolicyId": "b2c_1_daemon""#,
+            "https://login.contoso.com/tfp/contoso.onmicrosoft.com/b2c_1_daemon/oauth2/v2.0/token",
+        ),
+        (r#""Authority": "https://contoso.ciamlogin.com/""#, ciam),
+        (r#""Instance": "https://contoso.ciamlogin.com/", "TenantId": "contoso.onmicrosoft.com""#, ciam),
+        (r#""Authority": "https://contoso.ciamlogin.com/contoso.onmicrosoft.com/v2.0""#, ciam),
+        (r#""Authority": "https://fs.contoso.com/adfs""#, adfs),
+        (r#""Instance": "https://fs.contoso.com/", "TenantId": "adfs""#, adfs),
+        (
+            r#""Authority": "https://sts.contoso.com/dstsv2/contoso.com""#,
+            "https://sts.contoso.com/dstsv2/contoso.com/oauth2/v2.0/token",
+        ),
+        (
+            r#""Authority": "https://idp.contoso.com/realm/a", "PreserveAuthority": true"#,
+            "https://idp.contoso.com/realm/a/token-of-metadata",
+        ),
+    ] {
+        let settings = format!(r#"{{ "AzureAd": {{ "ClientId": "a", "ClientSecret": "c4n4ry", {settings} }} }}"#);
+        assert_eq!(asked_with(&Settings::new(&settings)).await.url, want, "{settings}");
+    }
+}
+
 #[tokio::test]
 async fn certificates_of_each_kind() {
     let base64 = |bytes: &[u8]| apptoken_jose::base64url::encode(bytes);
@@ -299,7 +363,7 @@ async fn the_first_credential_that_can_be_used_is() {
     let place = settings.path("appsettings.json").display().to_string();
     for part in [
         format!(
-            "credential passed over: {place}:2: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet"
+            "credential passed over: {place}:2: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported"
         ),
         format!(
             "credential passed over: {place}:4: AzureAd:ClientCredentials:2 cannot be used: the certificate file {}",

@@ -243,7 +243,7 @@ fn the_app() {
         ),
         (
             credentials(r#"[ { "SourceType": "KeyVault", "KeyVaultUrl": "https://kv.vault.azure.net" } ]"#),
-            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet: supported are ClientSecret, Path, Base64Encoded, SignedAssertionFromManagedIdentity and SignedAssertionFilePath",
+            "appsettings.json:1: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported: let the platform mount the certificate with its key as a file, or download it as one, and name that with SourceType Path; a key that must stay in the vault signs through apptoken's trait Signer, in code",
         ),
         (
             credentials(r#"[ { "SourceType": 4 } ]"#),
@@ -294,8 +294,45 @@ fn the_app() {
             "appsettings.json:1: AzureAd:ClientCredentials:0 is set beside ClientCredentialsUsingManagedIdentity: keep one of the two",
         ),
         (
-            format!(r#"{good}, "ClientSecret": "c4n4ry", "AzureRegion": "TryAutoDetect""#),
-            "appsettings.json:1: AzureAd:AzureRegion is set: regional endpoints are not supported yet: leave it out to use the global one",
+            format!(
+                r#"{good}, "ClientSecret": "c4n4ry",
+ "AzureRegion": "West Europe""#
+            ),
+            "appsettings.json:2: AzureAd:AzureRegion is \"West Europe\", which is not a region's name: what belongs there is a region's name, such as westeurope, or TryAutoDetect",
+        ),
+        (
+            format!(r#"{good}, "ClientSecret": "c4n4ry", "AzureCloudInstance": "AzureMoon""#),
+            "appsettings.json:1: AzureAd:AzureCloudInstance is \"AzureMoon\": what belongs there is AzurePublic, AzureChina or AzureUsGovernment, or set Instance to the cloud's address",
+        ),
+        (
+            format!(
+                "{good}, \"ClientSecret\": \"c4n4ry\", \"AzureCloudInstance\": \"AzureChina\",\n\"Instance\": \"https://login.microsoftonline.us\""
+            ),
+            "appsettings.json:1: AzureAd:AzureCloudInstance disagrees with AzureAd:Instance (appsettings.json:2): \"https://login.partner.microsoftonline.cn\" and \"https://login.microsoftonline.us\"; keep one of the two",
+        ),
+        (
+            format!(r#"{good}, "ClientSecret": "c4n4ry", "PreserveAuthority": true"#),
+            "appsettings.json:1: AzureAd:Authority is missing: what belongs there, or in the environment variable AzureAd__Authority, is the cloud's address and the tenant, such as https://login.microsoftonline.com/contoso.onmicrosoft.com",
+        ),
+        (
+            format!(
+                r#"{good}, "ClientSecret": "c4n4ry", "PreserveAuthority": true, "Authority": "https://idp.contoso.com""#
+            ),
+            "appsettings.json:1: AzureAd:TenantId is set beside PreserveAuthority, which takes Authority as it stands: leave it out",
+        ),
+        (
+            format!(r#"{good}, "ClientSecret": "c4n4ry", "Authority": "https://fs.contoso.com/adfs""#),
+            "appsettings.json:1: AzureAd:TenantId is set, and ADFS has no tenants: leave it out",
+        ),
+        (
+            format!(r#"{good}, "ClientSecret": "c4n4ry", "Instance": "https://contoso.b2clogin.com""#),
+            "appsettings.json:1: AzureAd:SignUpSignInPolicyId is missing: what belongs there, or in the environment variable AzureAd__SignUpSignInPolicyId, is the user flow or policy whose tokens B2C issues, such as B2C_1A_daemon",
+        ),
+        (
+            format!(
+                r#"{good}, "ClientSecret": "c4n4ry", "Instance": "https://contoso.ciamlogin.com", "AzureRegion": "TryAutoDetect""#
+            ),
+            "appsettings.json:1: AzureAd:AzureRegion is set, and CIAM has no regional endpoints: leave it out",
         ),
         (
             format!(r#"{good}, "ClientSecret": "c4n4ry", "SendX5C": "yes""#),
@@ -582,7 +619,7 @@ fn if_no_credential_can_be_used_each_says_why() {
     let text = error.to_string().replace(&format!("{}/", folder.path().display()), "");
     for part in [
         "appsettings.json:1: AzureAd has no credential that can be used: ",
-        "appsettings.json:3: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported yet",
+        "appsettings.json:3: AzureAd:ClientCredentials:0:SourceType is KeyVault, which is not supported",
         "; appsettings.json:4: AzureAd:ClientCredentials:1 cannot be used: the certificate file none.pfx cannot be read: No such file or directory",
         "; appsettings.json:5: AzureAd:ClientCredentials:2 cannot be used: the PFX cannot be used: ",
     ] {

@@ -290,7 +290,10 @@ fn source_type(entry: &Section<'_>) -> Result<SourceType, ConfigurationError> {
             "is {store}, a certificate store of Windows, which is not supported: export the certificate with its key as a \
              PFX file, and name that with SourceType Path"
         )),
-        Some(source) => text.error(format!("is {source}, which is not supported yet: {supported}")),
+        Some(source) => {
+            let instead = INSTEAD.iter().find(|(name, _)| name == source).map_or(supported, |(_, instead)| instead);
+            text.error(format!("is {source}, which is not supported: {instead}"))
+        }
         None => match crate::configuration::closest(name, ALL_SOURCES) {
             Some(near) => text.error(format!("is {name:?}: did you mean {near}? ({supported})")),
             None => text.error(format!("is {name:?}, which is no source of credentials: {supported}")),
@@ -354,4 +357,26 @@ const ALL_SOURCES: [&str; 14] = [
     "CustomSignedAssertion",
     "ManagedCertificate",
     "StoreWithSubjectName",
+];
+
+/// What to do in the place of the sources that we do not load.
+const INSTEAD: [(&str, &str); 6] = [
+    ("Certificate", "only .NET's code can hold one; name a file with SourceType Path"),
+    (
+        "KeyVault",
+        "let the platform mount the certificate with its key as a file, or download it as one, and name that with SourceType \
+         Path; a key that must stay in the vault signs through apptoken's trait Signer, in code",
+    ),
+    (
+        "SignedAssertionFromVault",
+        "a key that must stay in the vault signs through apptoken's trait Signer, in code; or use \
+         SignedAssertionFromManagedIdentity",
+    ),
+    ("AutoDecryptKeys", "it decrypts users' tokens and proves no app; leave the entry out"),
+    (
+        "CustomSignedAssertion",
+        "build the client in code, with apptoken's client_assertion; or let the program that makes the assertion write it to a \
+         file, and name that with SourceType SignedAssertionFilePath",
+    ),
+    ("ManagedCertificate", "Microsoft gives it to its own services only; use SignedAssertionFromManagedIdentity"),
 ];

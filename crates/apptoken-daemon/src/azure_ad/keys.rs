@@ -12,6 +12,18 @@ pub(super) const AUTHORITY: Key = Key::new(
     "Authority",
     "the cloud's address and the tenant, such as https://login.microsoftonline.com/contoso.onmicrosoft.com",
 );
+pub(super) const PRESERVE_AUTHORITY: Key = Key::new(
+    "PreserveAuthority",
+    "true (Authority is an OpenID provider's address, such as https://idp.example.com/realm) or false",
+);
+pub(super) const AZURE_CLOUD_INSTANCE: Key = Key::new(
+    "AzureCloudInstance",
+    "AzurePublic, AzureChina or AzureUsGovernment, or set Instance to the cloud's address",
+);
+pub(super) const AZURE_REGION: Key = Key::new("AzureRegion", "a region's name, such as westeurope, or TryAutoDetect");
+pub(super) const DOMAIN: Key = Key::new("Domain", "a domain of the tenant, such as contoso.onmicrosoft.com");
+pub(super) const POLICY: Key =
+    Key::new("SignUpSignInPolicyId", "the user flow or policy whose tokens B2C issues, such as B2C_1A_daemon");
 pub(super) const CLIENT_ID: Key =
     Key::new("ClientId", "the application (client) id, a GUID from the Overview page of the app registration");
 pub(super) const CLIENT_SECRET: Key = Key::secret(
@@ -43,7 +55,12 @@ pub(super) const MANAGED_IDENTITY_CLIENT_ID: Key =
     Key::new("ManagedIdentityClientId", "the client id (a GUID) of a user-assigned identity; none for the system's");
 
 /// Keys we honour.
-const READ: [&str; 13] = [
+const READ: [&str; 18] = [
+    "AzureCloudInstance",
+    "AzureRegion",
+    "Domain",
+    "PreserveAuthority",
+    "SignUpSignInPolicyId",
     "Instance",
     "TenantId",
     "AppHomeTenantId",
@@ -59,15 +76,8 @@ const READ: [&str; 13] = [
     "ClientCredentialsUsingManagedIdentity",
 ];
 
-/// Keys that change how an app token is got and that we do not support yet: refused when set, with what to do instead.
-pub(super) const UNSUPPORTED: [(&str, &str); 3] = [
-    ("AzureRegion", "regional endpoints are not supported yet: leave it out to use the global one"),
-    ("PreserveAuthority", "other identity providers' authorities are not supported yet: leave it out"),
-    ("AzureCloudInstance", "is not supported: set Instance to the cloud's address instead"),
-];
-
 /// Keys of sign-in pages, of web APIs and of .NET itself, without meaning for an app-only token.
-const OF_OTHERS: [&str; 33] = [
+const OF_OTHERS: [&str; 31] = [
     "AadAuthorityAudience",
     "AllowWebApiToBeAuthorizedByACL",
     "Audience",
@@ -76,7 +86,6 @@ const OF_OTHERS: [&str; 33] = [
     "CacheOptions",
     "ClientName",
     "ClientVersion",
-    "Domain",
     "EditProfilePolicyId",
     "EnableCacheSynchronization",
     "EnablePiiLogging",
@@ -96,7 +105,6 @@ const OF_OTHERS: [&str; 33] = [
     "SignedOutCallbackPath",
     "SignedOutRedirectUri",
     "SignInPolicyId",
-    "SignUpSignInPolicyId",
     "TokenDecryptionCertificates",
     "TokenDecryptionCredentials",
     "UseFastUnboundedCache",
@@ -105,5 +113,5 @@ const OF_OTHERS: [&str; 33] = [
 
 /// Every key that means something to someone.
 pub(super) fn known() -> impl Iterator<Item = &'static str> {
-    READ.into_iter().chain(UNSUPPORTED.into_iter().map(|(name, _)| name)).chain(OF_OTHERS)
+    READ.into_iter().chain(OF_OTHERS)
 }

@@ -29,9 +29,8 @@ pub(crate) struct AzureAd {
 }
 
 impl AzureAd {
-    /// Reads the section. Keys we know and cannot honour are errors; keys nobody knows are warnings in the log.
+    /// Reads the section. Keys nobody knows are warnings in the log.
     pub(crate) fn read(section: &Section<'_>) -> Result<Self, ConfigurationError> {
-        refuse_unsupported(section)?;
         section.warn_of_unknown(keys::known);
         let client_id = section.required(&keys::CLIENT_ID)?;
         if uuid::Uuid::try_parse(client_id.value).is_err() {
@@ -67,9 +66,9 @@ impl AzureAd {
     ) -> Result<ConfidentialClient, Error> {
         let mut unusable = self.unusable.clone();
         for credential in &self.credentials {
-            let builder = ConfidentialClient::builder(self.client_id.as_str())
-                .authority(self.authority.instance())
-                .tenant(self.authority.tenant())
+            let builder = self
+                .authority
+                .apply(ConfidentialClient::builder(self.client_id.as_str()))
                 .environment(surroundings.environment.clone())
                 .client_capabilities(&self.capabilities)
                 .send_x5c(self.send_x5c);
@@ -110,21 +109,4 @@ impl AzureAd {
             None => error,
         }
     }
-}
-
-fn refuse_unsupported(section: &Section<'_>) -> Result<(), ConfigurationError> {
-    for (name, problem) in keys::UNSUPPORTED {
-        // a template's `{ "IsEnabled": false, … }` asks for nothing
-        let off = section.section_if_object(name).is_some_and(|inner| inner.is_false("IsEnabled"));
-        if let Some(origin) = section.is_set(name)
-            && !off
-        {
-            return Err(ConfigurationError::at(
-                origin,
-                &format!("{}:{name}", section.name()),
-                format!("is set: {problem}"),
-            ));
-        }
-    }
-    Ok(())
 }

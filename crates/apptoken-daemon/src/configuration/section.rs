@@ -19,6 +19,7 @@ pub(crate) struct Section<'c> {
 }
 
 /// A text that is set, not blank and no placeholder; with its key as written and its origin.
+#[derive(Clone, Copy)]
 pub(crate) struct Text<'c> {
     pub(crate) value: &'c str,
     pub(crate) key: &'c str,
@@ -103,11 +104,6 @@ impl<'c> Section<'c> {
             Some(leaf) => Some(&leaf.node.origin),
             None => layer.below(&path).next().map(|(_, node)| &node.origin),
         }
-    }
-
-    /// Whether `name` is set, to `false`.
-    pub(crate) fn is_false(&self, name: &str) -> bool {
-        self.configuration.layer.leaf(&self.path(name)).is_some_and(Leaf::is_false)
     }
 
     /// The names set directly in this section, as written, with their origins.

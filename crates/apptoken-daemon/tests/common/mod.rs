@@ -53,7 +53,8 @@ impl Settings {
     }
 }
 
-/// A token endpoint without a network: it grants `token-1`, `token-2`, … and keeps what it was asked.
+/// A token endpoint without a network: it grants `token-1`, `token-2`, … and keeps what it was asked. As an OpenID provider
+/// it also says where that endpoint is.
 #[derive(Clone, Default)]
 pub struct Authority {
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -84,6 +85,11 @@ impl Authority {
 
 impl Transport for Authority {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        if let Some(issuer) = request.uri().to_string().strip_suffix("/.well-known/openid-configuration") {
+            let token_endpoint = format!("{issuer}/token-of-metadata");
+            let metadata = serde_json::json!({ "issuer": issuer, "token_endpoint": token_endpoint });
+            return Ok(Response::new(Bytes::from(metadata.to_string())));
+        }
         let form = url::form_urlencoded::parse(request.body()).into_owned().collect();
         let number = {
             let mut asked = self.asked.lock().unwrap();
