@@ -13,6 +13,7 @@ fuzz_target!(|input: (&str, Option<&str>, Option<&str>)| {
     authority.answer(200, &[], GOOD);
     let mut builder = ConfidentialClient::builder("app")
         .authority(url)
+        .instance_discovery(false)
         .client_secret(SECRET)
         .allow_any_scope(true)
         .transport(authority.clone());

@@ -343,7 +343,10 @@ pub(crate) fn header(scheme: Scheme, credential: &[&str]) -> Result<HeaderValue,
     let bytes = Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
     let mut header = HeaderValue::from_maybe_shared(bytes)
         .ok()
-        .filter(|value| value.len() > scheme.prefix().len() && value.to_str().is_ok())
+        .filter(|value| {
+            let credential = value.as_bytes().get(scheme.prefix().len()..).unwrap_or_default();
+            !credential.is_empty() && credential.iter().all(u8::is_ascii_graphic)
+        })
         .ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "the access token is empty or holds characters that no token has")
                 .with_advice(

@@ -376,7 +376,7 @@ async fn what_is_not_the_programs_to_set_is_refused_before_anything_is_sent() {
     let world = World::start().await;
     // a kept token does not hide the mistake
     world.token(|call| call).await;
-    let calls: [(Set, &str); 8] = [
+    let calls: [(Set, &str); 9] = [
         (
             |call| call.extra_body_parameter("client_id", "x"),
             "the extra body parameter \"client_id\" is a standard field",
@@ -395,6 +395,7 @@ async fn what_is_not_the_programs_to_set_is_refused_before_anything_is_sent() {
             "the extra header \"X-Client-SKU\" is not the program's to set",
         ),
         (|call| call.claims("e30"), "the claims are not a JSON object"),
+        (|call| call.claims(r#"{"access_token":7}"#), "the access_token of the claims is not a JSON object"),
         (|call| call.claims_from_client("[1]"), "the client's claims are not a JSON object"),
         (|call| call.refresh_if_token_sha256("abc"), "what was given to refresh_if_token_sha256 is no SHA-256"),
     ];

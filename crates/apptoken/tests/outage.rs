@@ -92,8 +92,14 @@ async fn a_minute_without_the_authority_is_not_felt_while_the_token_is_valid() {
     assert!(world.requests() <= 1 + 4 * 6, "{} requests", world.requests());
 
     world.entra.faults().clear();
-    world.advance(Duration::from_secs(31));
-    assert!(!client.acquire_token_for_client([TODO]).await.unwrap().metadata().stale, "it is back");
+    // a request that was under way may still end badly; the next one is due within half a minute
+    let mut waited = 0;
+    while client.acquire_token_for_client([TODO]).await.unwrap().metadata().stale {
+        waited += 1;
+        assert!(waited < 45, "it is back, and nobody notices");
+        world.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// With no token to serve, callers get errors; the authority gets a bounded number of requests.

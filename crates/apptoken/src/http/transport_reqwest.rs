@@ -203,7 +203,12 @@ impl ReqwestTransportBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
             .timeout(self.timeout)
-            .user_agent(concat!("apptoken/", env!("CARGO_PKG_VERSION")));
+            .user_agent(concat!("apptoken/", env!("CARGO_PKG_VERSION")))
+            // whatever other crates have reqwest unpack: a bound on what comes over the wire bounds what is kept
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate();
         let builder = match self.read_timeout {
             Some(timeout) => builder.read_timeout(timeout),
             None => builder,

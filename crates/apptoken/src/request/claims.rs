@@ -88,6 +88,17 @@ pub(super) fn object(what: &str, json: &str) -> Result<Map<String, Value>, Error
     })
 }
 
+/// Checks that `json` is a claims request (OpenID Connect Core §5.5): an object of objects, as far as it has those that an
+/// access token is about.
+pub(super) fn request(what: &str, json: &str) -> Result<Map<String, Value>, Error> {
+    let claims = object(what, json)?;
+    match claims.get("access_token") {
+        None | Some(Value::Null | Value::Object(_)) => Ok(claims),
+        Some(_) => Err(Error::configuration(format!("the access_token of {what} is not a JSON object"))
+            .with_advice("pass a claims challenge as the authority or API gave it")),
+    }
+}
+
 /// The same text for claims that differ in white space or in the order of members.
 pub(super) fn normalised(claims: Map<String, Value>) -> String {
     let mut claims = Value::Object(claims);

@@ -79,14 +79,14 @@ impl Options {
     }
 
     pub(crate) fn claims(&mut self, json: String) {
-        self.claims = self.parsed(claims::object("the claims", &json)).map(|_| json.into());
+        self.claims = self.parsed(claims::request("the claims", &json)).map(|_| json.into());
     }
 
     pub(crate) fn claims_from_client(&mut self, json: &str) {
         if json.trim().is_empty() {
             return;
         }
-        if let Some(claims) = self.parsed(claims::object("the client's claims", json)) {
+        if let Some(claims) = self.parsed(claims::request("the client's claims", json)) {
             let normal = claims::normalised(claims);
             self.key.set("client_claims", normal.as_str());
             self.client_claims = Some(normal.into());
