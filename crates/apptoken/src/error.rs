@@ -8,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::advice;
+use crate::refresh_reason::RefreshReason;
 
 /// Why there is no token. One word wide and cloneable: everyone who waited for a request gets its failure.
 ///
@@ -27,6 +28,7 @@ struct Inner {
     /// It is this client's own pause, and not the authority's wish.
     withheld: bool,
     correlation_id: Option<Uuid>,
+    metadata: Option<Box<FailureMetadata>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -50,6 +52,21 @@ pub enum ErrorKind {
     /// The authority could not be reached, answered too late or said that it is ill. Retried as the client's
     /// [`RetryPolicy`](crate::http::RetryPolicy) says; this error is the last try's.
     Transport,
+}
+
+/// What is known about the request that failed, as [`Metadata`](crate::Metadata) is of one that did not; the same for
+/// everyone who waited for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailureMetadata {
+    /// Why the authority was asked.
+    pub refresh_reason: RefreshReason,
+    /// The endpoint that was asked last; empty if there was none yet, such as when its discovery failed.
+    pub token_endpoint: String,
+    /// What the request took in all: assertion, tries and the waits between them.
+    pub duration_total: Duration,
+    /// The part of it that was spent on token requests, retries included.
+    pub duration_http: Duration,
 }
 
 /// What the authority said when it refused (RFC 6749 §5.2 and Entra's own members).
@@ -129,6 +146,12 @@ impl Error {
         self.0.correlation_id
     }
 
+    /// How the request went that failed; `None` where nothing was asked, as with bad input.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&FailureMetadata> {
+        self.0.metadata.as_deref()
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner { kind: Some(kind), message: message.into(), ..Inner::default() }))
     }
@@ -151,6 +174,10 @@ impl Error {
 
     pub(crate) fn withheld_for(self, pause: Option<Duration>) -> Self {
         self.with(|inner| (inner.retry_after, inner.withheld) = (pause, pause.is_some()))
+    }
+
+    pub(crate) fn with_metadata(self, change: impl FnOnce(&mut FailureMetadata)) -> Self {
+        self.with(|inner| change(inner.metadata.get_or_insert_default()))
     }
 
     pub(crate) fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -186,6 +213,7 @@ impl Inner {
             retry_after: self.retry_after,
             withheld: self.withheld,
             correlation_id: self.correlation_id,
+            metadata: self.metadata.clone(),
             source: self.source.clone(),
         }
     }
@@ -215,6 +243,7 @@ impl fmt::Debug for Error {
             .field("transient", &self.0.transient)
             .field("retry_after", &self.0.retry_after)
             .field("correlation_id", &self.0.correlation_id)
+            .field("metadata", &self.0.metadata)
             .field("source", &self.0.source)
             .finish()
     }

@@ -65,6 +65,7 @@ mod identity;
 mod issuer;
 mod managed_identity;
 mod pop;
+mod refresh_reason;
 mod request;
 mod scope;
 mod sync;
@@ -84,10 +85,11 @@ pub use credential::{
     BoundAssertionSource, Certificate, CertificateFile, CertificateProvider, CertificateSource, Credential, Signer,
 };
 pub use environment::Environment;
-pub use error::{Denied, Error, ErrorKind};
+pub use error::{Denied, Error, ErrorKind, FailureMetadata};
 pub use identity::ClientIdentity;
 pub use managed_identity::{ManagedIdentitySource, UserAssignedId};
 pub use pop::{PopKey, PopRequest, SignedHttpRequest};
+pub use request::{BeforeTokenRequest, TokenRequestHook};
 pub use scope::IntoScopes;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use token::{AccessToken, AcquiredFrom, CacheLevel, Metadata, RefreshReason, RegionOutcome};

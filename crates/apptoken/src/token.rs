@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Moment;
 use crate::error::ErrorKind;
+pub use crate::refresh_reason::RefreshReason;
 use crate::{ClientIdentity, Error};
 
 /// An app-only access token with what is known about it. Cloning it counts a reference.
@@ -32,12 +33,17 @@ pub(crate) struct TokenData {
     pub(crate) tenant: Box<str>,
     pub(crate) token_endpoint: Box<str>,
     pub(crate) region: RegionUse,
+    /// What the authority said besides, names in order; values may be secrets.
+    pub(crate) additional: Additional,
     pub(crate) correlation_id: Uuid,
     pub(crate) expires_on: SystemTime,
     pub(crate) refresh_on: Option<SystemTime>,
     /// When this token stops being handed out without a thought; the slot's timetable, on the client's own clock.
     pub(crate) timetable: Timetable,
 }
+
+/// Members of a token response besides the standard ones.
+pub(crate) type Additional = Box<[(Box<str>, Box<str>)]>;
 
 /// The life of a token on the client's monotonic clock, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,22 +162,6 @@ pub enum CacheLevel {
     L2,
 }
 
-/// Why the authority was asked, or is being asked (MSAL's `CacheRefreshReason`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RefreshReason {
-    /// It was not.
-    NotApplicable,
-    /// The caller said so, by force_refresh or claims.
-    ForceRefreshOrClaims,
-    /// No token was kept.
-    NoCachedToken,
-    /// The kept one has expired, or is within five minutes of it.
-    Expired,
-    /// The kept one is good and was handed out; a new one is fetched behind the caller's back.
-    Proactive,
-}
-
 /// How a call came by its token.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -265,6 +255,13 @@ impl AccessToken {
     #[must_use]
     pub fn correlation_id(&self) -> Uuid {
         self.data.correlation_id
+    }
+
+    /// What the authority's answer held besides the members that every token response has: names and values, a value that
+    /// is not a text as its JSON. Kept with the token, so that a hit has them too, up to 16 KiB; a token that another process
+    /// got comes without.
+    pub fn additional_response_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.data.additional.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// How this call came by it.

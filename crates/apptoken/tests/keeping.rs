@@ -76,6 +76,20 @@ async fn within_five_minutes_of_its_end_a_token_is_replaced() {
     assert_eq!((second.metadata().refresh_reason, world.requests()), (RefreshReason::Expired, 2));
 }
 
+/// Shorter than the margin itself.
+#[tokio::test]
+async fn a_short_token_serves_for_half_its_life() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(Duration::from_secs(200)));
+    let client = world.client();
+    let first = client.acquire_token_for_client([TODO]).await.unwrap();
+    world.advance(Duration::from_secs(95));
+    assert_eq!(client.acquire_token_for_client([TODO]).await.unwrap().secret(), first.secret());
+    assert_eq!(world.requests(), 1);
+    world.advance(Duration::from_secs(10));
+    assert_ne!(client.acquire_token_for_client([TODO]).await.unwrap().secret(), first.secret());
+}
+
 #[tokio::test]
 async fn a_refresh_goes_on_behind_the_callers_back() {
     let world = World::start().await;
@@ -252,6 +266,23 @@ async fn retries_are_as_configured() {
         assert_eq!(outcome.map(|_| sent).map_err(|_| sent), want, "{policy:?}");
         assert!(world.clock.slept() - slept <= policy.max_delay * policy.max_retries);
     }
+}
+
+#[tokio::test]
+async fn a_failure_tells_how_it_went() {
+    let world = World::start().await;
+    let client = world.bare().client_secret(secret()).retry(RetryPolicy { max_retries: 2, ..RetryPolicy::default() });
+    let client = client.build().unwrap();
+    world.entra.faults().next_token_requests(3, ill(None));
+    let error = client.acquire_token_for_client([TODO]).await.unwrap_err();
+    let failed = error.metadata().unwrap();
+    assert_eq!(failed.refresh_reason, RefreshReason::NoCachedToken);
+    assert_eq!(failed.token_endpoint, format!("{}/{CONTOSO}/oauth2/v2.0/token", world.entra.authority()));
+    let waited = world.clock.slept();
+    assert!(!waited.is_zero());
+    assert_eq!((failed.duration_total, failed.duration_http), (waited, waited));
+    let error = client.acquire_token_for_client(["no scope"]).await.unwrap_err();
+    assert_eq!(error.metadata(), None, "nothing was asked");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use apptoken::{CacheLevel, ConfidentialClient, Environment, EnvironmentClient, M
 use apptoken_emulator::Fault;
 use common::{CONTOSO, DAEMON, TODO, World, minutes};
 use testkit::CANARY;
+use tracing::Instrument as _;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -192,6 +193,12 @@ async fn spans_and_events_are_those_of_the_page() {
     assert_eq!((request.parent, request.follows, request.field("refresh_reason")), (None, true, "proactive"));
     let acquire = one(&seen, "apptoken.acquire");
     assert_eq!((acquire.field("source"), acquire.field("refresh_reason")), ("cache", "proactive"));
+    // how it ended is told apart from the calls
+    let ended = one(&seen, "apptoken.token.acquired");
+    assert_eq!(
+        (ended.parent, ended.field("correlation_id")),
+        (Some("apptoken.request"), request.field("correlation_id"))
+    );
     all.extend(seen);
 
     // the authority is ill, and the token in its last minutes
@@ -320,13 +327,8 @@ impl Headers {
 async fn token_requests_say_which_library_asks_and_why() {
     testkit::init();
     let (sent, clock) = (Headers::default(), Arc::new(ManualClock::default()));
-    let builder = || {
-        ConfidentialClient::builder(DAEMON)
-            .tenant(CONTOSO)
-            .client_secret(format!("{CANARY}-secret"))
-            .transport(sent.clone())
-            .clock(clock.clone())
-    };
+    let bare = || ConfidentialClient::builder(DAEMON).tenant(CONTOSO).transport(sent.clone()).clock(clock.clone());
+    let builder = || bare().client_secret(format!("{CANARY}-secret"));
     let client = builder().build().unwrap();
     let said = || sent.last().get("x-client-current-telemetry").unwrap().to_str().unwrap().to_owned();
     client.acquire_token_for_client(TODO).await.unwrap();
@@ -343,6 +345,17 @@ async fn token_requests_say_which_library_asks_and_why() {
     client.acquire_token_for_client(TODO).await.unwrap();
     assert_eq!(said(), "5|1004,3,,,|0,0,1,,,");
 
+    // what else it tells: the token's type, the region, the library between
+    let key = apptoken::PopKey::from_pem(testkit::keys::PKCS8, None).unwrap();
+    client.acquire_token_for_client(TODO).bound_to(&key).await.unwrap_err();
+    assert_eq!(said(), "5|1004,2,,,|0,0,2,,,");
+    let bound = bare().certificate(common::certificate()).build().unwrap();
+    bound.acquire_token_for_client(TODO).mtls_proof_of_possession().await.unwrap_err();
+    assert_eq!(said(), "5|1004,2,,,|0,0,6,,,");
+    let library = builder().region("WestEurope").client_name("Contoso, Web|x").client_version("1.2.3-with a long tail");
+    library.build().unwrap().acquire_token_for_client(TODO).await.unwrap();
+    assert_eq!(said(), "5|1004,2,westeurope,,6|0,0,1,ContosoWeb,1.2.3-withalongtail,");
+
     let silent = builder().telemetry_headers(false).build().unwrap();
     silent.acquire_token_for_client(TODO).await.unwrap();
     let names = sent.last().keys().map(|name| name.as_str().to_owned()).collect::<BTreeSet<_>>();
@@ -354,6 +367,16 @@ async fn token_requests_say_which_library_asks_and_why() {
     let machine = machine.telemetry_headers(false);
     machine.clock(clock.clone()).build().unwrap().acquire_token("https://vault.azure.net").await.unwrap();
     assert!(!sent.last().keys().any(|name| name.as_str().starts_with("x-client")), "{:?}", sent.last());
+}
+
+#[tokio::test]
+async fn spans_stand_within_the_programs_own() {
+    let (recorder, _guard) = Recorder::start();
+    let client = ConfidentialClient::builder(DAEMON).tenant(CONTOSO).client_secret("secret");
+    let client = client.transport(Headers::default()).build().unwrap();
+    let span = tracing::info_span!("job", team = "billing");
+    client.acquire_token_for_client(TODO).into_future().instrument(span).await.unwrap();
+    assert_eq!(one(&recorder.take(), "apptoken.acquire").parent, Some("job"));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! a server that notes what comes.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod common;
 mod stub;
 
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 use apptoken::clock::ManualClock;
 use apptoken::{
-    AccessToken, AcquireTokenForClient, AcquiredFrom, AppToken, AppTokenRequest, Certificate, ConfidentialClient,
-    ConfidentialClientBuilder, Credential, Error, ErrorKind,
+    AccessToken, AcquireTokenForClient, AcquiredFrom, AppToken, AppTokenRequest, BeforeTokenRequest, Certificate,
+    ConfidentialClient, ConfidentialClientBuilder, Credential, Error, ErrorKind,
 };
 use apptoken_jose::base64url;
 use aws_lc_rs::digest;
@@ -95,7 +96,7 @@ struct Row {
 }
 
 /// The table of the request's documentation, row by row.
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 16] = [
     Row {
         option: "tenant",
         set: |call| call.tenant("fabrikam.com"),
@@ -195,6 +196,13 @@ const ROWS: [Row; 15] = [
         in_the_key: true,
     },
     Row {
+        option: "on_before_token_request",
+        set: |call| call.on_before_token_request("nonce", |request: BeforeTokenRequest| nonce(request, "1")),
+        on_the_wire: |seen| seen.header("x-nonce") == Some("1"),
+        other: |call| call.on_before_token_request("another", |request: BeforeTokenRequest| nonce(request, "2")),
+        in_the_key: true,
+    },
+    Row {
         option: "timeout",
         set: |call| call.timeout(Duration::from_secs(7)),
         on_the_wire: |_| true,
@@ -202,6 +210,10 @@ const ROWS: [Row; 15] = [
         in_the_key: false,
     },
 ];
+
+async fn nonce(request: BeforeTokenRequest, nonce: &str) -> Result<BeforeTokenRequest, Error> {
+    Ok(request.header("x-nonce", nonce))
+}
 
 #[tokio::test]
 async fn each_option_is_on_the_wire_and_in_the_key_as_documented() {
@@ -552,6 +564,131 @@ async fn tokens_from_elsewhere_are_kept_like_others() {
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Credential, want));
     }
     assert_eq!(world.authority.requests(), 0);
+}
+
+/// Before the first try of each token request, in order, and never for a hit; what is sent is checked like any option.
+#[tokio::test]
+async fn a_hook_has_the_last_word_on_each_token_request() {
+    let authority = Stub::start(|seen| match seen.number {
+        0 => stub::json(503, &json!({})),
+        _ => stub::json(200, &json!({"token_type": "Bearer", "expires_in": 3600, "access_token": "token"})),
+    })
+    .await;
+    let client = ConfidentialClient::builder("app")
+        .tenant("contoso.com")
+        .authority(authority.url(""))
+        .allow_http_loopback(true)
+        .client_secret(format!("{CANARY}-secret"))
+        .extra_query_parameter("slice", "1")
+        .clock(Arc::new(ManualClock::default()))
+        .build()
+        .unwrap();
+    let runs = Arc::new(Mutex::new(Vec::new()));
+    let hook = |name: &'static str| {
+        let runs = runs.clone();
+        move |request: BeforeTokenRequest| {
+            testkit::witness(&request);
+            let told = [request.client_id(), request.tenant(), request.scope(), request.token_endpoint()];
+            runs.lock().unwrap().push((name, told.join(" ")));
+            let id = request.correlation_id().to_string();
+            async move {
+                Ok::<_, Error>(request.query_parameter("slice", name).body_parameter(name, id).header("x-last", name))
+            }
+        }
+    };
+    let call = || {
+        let call = client.acquire_token_for_client(SCOPE);
+        call.on_before_token_request("first", hook("first")).on_before_token_request("second", hook("second"))
+    };
+    testkit::witness(&call());
+    let token = call().await.unwrap();
+    assert_eq!(call().await.unwrap().metadata().source, AcquiredFrom::Cache);
+    let told = format!("app contoso.com {SCOPE} {}", authority.url("/contoso.com/oauth2/v2.0/token"));
+    assert_eq!(*runs.lock().unwrap(), [("first", told.clone()), ("second", told)], "once, although it was sent twice");
+    assert_eq!(authority.requests(), 2);
+    let (seen, id) = (authority.last(), Some(token.correlation_id().to_string()));
+    assert_eq!((seen.form("first"), seen.form("second")), (id.clone(), id));
+    assert_eq!(
+        (&*seen.query, seen.header("x-last")),
+        (&[("slice".to_owned(), "second".to_owned())][..], Some("second"))
+    );
+
+    let failing = |_| async { Err::<BeforeTokenRequest, _>("no nonce today") };
+    let error = client.acquire_token_for_client(SCOPE).on_before_token_request("nonce", failing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!(error.to_string().split(" [").next(), Some("the hook \"nonce\" of the token request failed"));
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no nonce today");
+    let forging = |request: BeforeTokenRequest| async { Ok::<_, Error>(request.body_parameter("client_id", "other")) };
+    let error = client.acquire_token_for_client(SCOPE).on_before_token_request("x", forging).await.unwrap_err();
+    assert!(error.to_string().starts_with("the extra body parameter \"client_id\" is a standard field"), "{error}");
+    assert_eq!(authority.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_token_may_go_with_its_certificate() {
+    let associated: Set = |call| call.associated_with_certificate();
+    let world = World::of(Credential::certificate(certificate()), |builder| builder).await;
+    let first = world.token(associated).await;
+    assert_ne!(world.token(|call| call).await.secret(), first.secret());
+    assert_eq!(world.token(associated).await.secret(), first.secret());
+    let other = Certificate::from_pem(keys::OTHER_CERTIFICATE, keys::OTHER_KEY, None).unwrap();
+    world.client.replace_credential(Credential::certificate(other)).unwrap();
+    let second = world.token(associated).await;
+    assert_ne!(second.secret(), first.secret());
+    assert_eq!((second.token_type(), world.authority.requests()), ("Bearer", 3));
+
+    let secret = World::start().await;
+    let error = secret.outcome(associated).await.unwrap_err();
+    assert_eq!((error.kind(), secret.authority.requests()), (ErrorKind::Configuration, 0));
+    let callback = Credential::certificate_callback(|_| async { Ok::<_, Error>(certificate()) });
+    let callback = World::of(callback, |builder| builder).await;
+    let error = callback.outcome(associated).await.unwrap_err();
+    assert!(error.to_string().contains("not known beforehand"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_answer_holds_besides_is_kept_with_the_token() {
+    let authority = Stub::start(|_| {
+        let body = json!({
+            "token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 7200, "access_token": format!("{CANARY}-token"),
+            "scope": SCOPE, "spiffe_id": "spiffe://contoso.com/daemon", "more": {"a": [1]}, "flag": true,
+            "refresh_token": format!("{CANARY}-r"), "long": "x".repeat(20_000),
+        });
+        stub::json(200, &body)
+    })
+    .await;
+    let client = ConfidentialClient::builder("app")
+        .tenant("contoso.com")
+        .authority(authority.url(""))
+        .allow_http_loopback(true)
+        .client_secret(format!("{CANARY}-secret"))
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let token = client.acquire_token_for_client(SCOPE).await.unwrap();
+        let more = token.additional_response_parameters().collect::<Vec<_>>();
+        let want = [("flag", "true"), ("more", r#"{"a":[1]}"#), ("spiffe_id", "spiffe://contoso.com/daemon")];
+        assert_eq!(more, want, "the standard ones are not among them, nor what is too long");
+    }
+    assert_eq!(authority.requests(), 1);
+}
+
+/// What the local Entra ID makes of them.
+#[tokio::test]
+async fn capabilities_and_a_path_end_in_the_token() {
+    let world = common::World::start().await;
+    let client = world.bare().client_secret(common::secret()).client_capabilities(["cp1"]).build().unwrap();
+    let claims = |token: &AccessToken| {
+        let payload = base64url::decode(token.secret().split('.').nth(1).unwrap()).unwrap();
+        serde_json::from_slice::<Value>(&payload).unwrap()
+    };
+    let token = client.acquire_token_for_client(common::TODO).await.unwrap();
+    assert_eq!(claims(&token)["xms_cc"], json!(["cp1"]));
+    let plain = world.client().acquire_token_for_client(common::TODO).await.unwrap();
+    assert_eq!(claims(&plain).get("xms_cc"), None);
+    let leg =
+        client.acquire_token_for_client("api://AzureADTokenExchange/.default").fmi_path("agent/one").await.unwrap();
+    assert!(claims(&leg)["sub"].as_str().unwrap().ends_with("/agent/one"), "{}", claims(&leg));
 }
 
 fn certificate() -> Certificate {

@@ -25,6 +25,65 @@ impl Transport for Parrot {
     }
 }
 
+/// Grants, and keeps nothing.
+struct Granting;
+
+impl Transport for Granting {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
+        Ok(Response::new(r#"{"token_type":"Bearer","expires_in":3599,"access_token":"t"}"#.into()))
+    }
+}
+
+/// Searches this process's own memory: what was freed and not wiped is still there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_secret_leaves_no_trace_in_memory() {
+    // never in one piece but in the secret itself
+    let hidden: Vec<u8> = uuid::Uuid::new_v4().simple().to_string().bytes().map(|byte| byte ^ 0x80).collect();
+    let secret = || {
+        let mut text = String::with_capacity(hidden.len());
+        text.extend(hidden.iter().map(|byte| char::from(byte ^ 0x80)));
+        SecretString::from(text)
+    };
+    let kept = secret();
+    assert_ne!(in_memory(&hidden), 0, "the search finds what is there");
+    drop(kept);
+    assert_eq!(in_memory(&hidden), 0);
+    let client = ConfidentialClient::builder(DAEMON).tenant(CONTOSO).client_secret(secret());
+    let client = client.transport(Granting).build().unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    client.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
+    drop(client);
+    assert_eq!(in_memory(&hidden), 0);
+}
+
+/// How often the text is in what this process can write to.
+#[cfg(target_os = "linux")]
+fn in_memory(hidden: &[u8]) -> usize {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+    let mut found = 0;
+    let mut page = vec![0; 1 << 16];
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let (mut from, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
+        while from < to {
+            let length = usize::try_from((to - from).min(page.len() as u64)).unwrap();
+            if memory.seek(SeekFrom::Start(from)).is_err() || memory.read_exact(&mut page[..length]).is_err() {
+                break;
+            }
+            let here = |window: &[u8]| window.iter().zip(hidden).all(|(byte, hidden)| byte ^ 0x80 == *hidden);
+            found += page[..length].windows(hidden.len()).filter(|window| here(window)).count();
+            // nothing of it stays behind in the buffer
+            page.fill(0);
+            from += length as u64;
+        }
+    }
+    found
+}
+
 #[tokio::test]
 async fn no_secret_is_ever_written() {
     let world = World::start().await;

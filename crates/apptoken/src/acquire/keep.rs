@@ -7,7 +7,7 @@ use crate::cache::KeptToken;
 use crate::http::random_below;
 use crate::issuer::Granted;
 use crate::request::Asked;
-use crate::token::{Scheme, Timetable, TokenData, header};
+use crate::token::{Additional, Scheme, Timetable, TokenData, header};
 
 /// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
 pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
@@ -25,6 +25,7 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
         header: grant.header,
         scheme: grant.scheme,
         binding,
+        additional: grant.additional,
         scopes: asked.scope.into(),
         tenant: asked.tenant.as_str().into(),
         token_endpoint,
@@ -66,6 +67,7 @@ pub(super) fn kept(client: &Inner, token: &KeptToken, asked: Asked<'_>) -> Optio
         header: header(Scheme::Bearer, &[&*token.secret]).ok()?,
         scheme: Scheme::Bearer,
         binding: None,
+        additional: Additional::default(),
         scopes: asked.scope.into(),
         tenant: asked.tenant.as_str().into(),
         token_endpoint: "".into(),

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::authority::Tenant;
 use crate::cache::{KeyRef, Level, Memory, Slot, Standing};
 use crate::clock::{Clock, Moment, within};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, FailureMetadata};
 use crate::flight::Flight;
 use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
@@ -286,9 +286,16 @@ fn flight(
             deadline: client.clock.now() + limit,
             rejected,
         };
+        let began = client.clock.now();
         let outcome = within(&*client.clock, limit, obtain(&client, asked))
             .await
-            .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)));
+            .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)))
+            .map_err(|error| {
+                let duration_total = client.clock.now().since(began);
+                error.with_metadata(|metadata| {
+                    *metadata = FailureMetadata { refresh_reason: reason, duration_total, ..std::mem::take(metadata) };
+                })
+            });
         match &outcome {
             Ok(token) => arrived(&client, &slot, token, epoch),
             Err(error) => failed(&client, &slot, error, generation),

@@ -224,6 +224,7 @@ pub(super) mod tests {
             tenant: "".into(),
             token_endpoint: "".into(),
             region: crate::token::RegionUse::default(),
+            additional: Box::default(),
             correlation_id: Uuid::nil(),
             expires_on: SystemTime::UNIX_EPOCH,
             refresh_on: None,

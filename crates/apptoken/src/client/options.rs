@@ -1,4 +1,6 @@
 use super::AcquireTokenForClient;
+use crate::issuer::Issuer;
+use crate::request::TokenRequestHook;
 
 /// # Rare options
 ///
@@ -27,6 +29,8 @@ use super::AcquireTokenForClient;
 /// | [`cache_partition_key`](Self::cache_partition_key) | | yes | served |
 /// | [`mtls_proof_of_possession`](Self::mtls_proof_of_possession) | body `token_type=mtls_pop`, certificate on TLS | the certificate's SHA-256 | served |
 /// | [`bound_to`](Self::bound_to), [`signed_http_request`](Self::signed_http_request) | body `token_type=pop`, `req_cnf` | the key's id | served |
+/// | [`on_before_token_request`](Self::on_before_token_request) | what the hook adds | the hook's name | served |
+/// | [`associated_with_certificate`](Self::associated_with_certificate) | | the certificate's SHA-256 | served |
 /// | [`region`](Self::region) | the endpoint's host | no | served |
 /// | [`timeout`](Self::timeout) | | no | served |
 ///
@@ -77,6 +81,41 @@ impl AcquireTokenForClient<'_> {
     /// frame the message or that prove who sends it are refused.
     pub fn extra_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.options().header(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Lets `hook` add to the token request what is known only when it is sent, such as a nonce, if this call is the one that
+    /// asks. It runs once for each token request, before the first try; several run in the order in which they were given.
+    /// The name stands for what it does to the token: a token got under one name is not served for another, nor for none.
+    ///
+    /// ```no_run
+    /// # async fn example(client: apptoken::ConfidentialClient) -> Result<(), apptoken::Error> {
+    /// # async fn nonce(_: &str) -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// use apptoken::BeforeTokenRequest;
+    ///
+    /// let call = client.acquire_token_for_client("api://todolist/.default");
+    /// let token = call
+    ///     .on_before_token_request("nonce", |request: BeforeTokenRequest| async move {
+    ///         let nonce = nonce(request.token_endpoint()).await?;
+    ///         Ok::<_, std::io::Error>(request.header("x-nonce", nonce))
+    ///     })
+    ///     .await?;
+    /// # let _ = token; Ok(()) }
+    /// ```
+    pub fn on_before_token_request(mut self, name: impl AsRef<str>, hook: impl TokenRequestHook) -> Self {
+        self.options().hook(name.as_ref(), hook);
+        self
+    }
+
+    /// A bearer token that is kept together with the certificate that the client proves itself by now: when that is
+    /// replaced, another token is got. For a client whose certificate is known beforehand, not one that a callback gives.
+    pub fn associated_with_certificate(mut self) -> Self {
+        let certificate = match &self.client.issuer {
+            Issuer::Authority(app) => app.credential.current().binding(&*self.client.clock),
+            Issuer::ManagedIdentity(_) => Ok(None),
+        };
+        let x5t_s256 = certificate.map(|certificate| certificate.map(|certificate| certificate.leaf().x5t_s256()));
+        self.options().associated_with(x5t_s256);
         self
     }
 

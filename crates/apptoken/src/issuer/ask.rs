@@ -9,7 +9,7 @@ use crate::credential::{AppToken, Means, Occasion, Proof, Used};
 use crate::http::{Request, Response, RetryPolicy, TransportError, TransportErrorKind, send_with_retry};
 use crate::managed_identity::ManagedIdentity;
 use crate::request::Asked;
-use crate::token::{RegionUse, Scheme, header};
+use crate::token::{Additional, RegionUse, Scheme, header};
 use crate::token_endpoint::{Grant, TokenRequest};
 use crate::{ClientIdentity, Error};
 
@@ -48,15 +48,24 @@ impl App {
         let wanted = Wanted { tenant: asked.tenant, region: asked.options.region.as_ref(), channel };
         let mut endpoint = self.endpoints.token_endpoint(wanted).await?;
         let mut http = Duration::ZERO;
-        loop {
-            let exchanged = self.ask_at(&credential, &endpoint, wanted, asked, clock).await?;
-            http += exchanged.http;
-            if let Some(global) = exchanged.instead {
-                endpoint = global;
-                continue;
+        let granted = loop {
+            match self.ask_at(&credential, &endpoint, wanted, asked, clock).await {
+                Ok(exchanged) => {
+                    http += exchanged.http;
+                    match exchanged.instead {
+                        Some(global) => endpoint = global,
+                        None => break exchanged.granted,
+                    }
+                }
+                Err(error) => break Err(error),
             }
-            return exchanged.granted.map(|granted| Granted { http, ..granted });
-        }
+        };
+        granted.map(|granted| Granted { http, ..granted }).map_err(|error| {
+            error.with_metadata(|metadata| {
+                metadata.token_endpoint = endpoint.url.into();
+                metadata.duration_http = http;
+            })
+        })
     }
 
     /// By the credential's proof, and by another where that one was refused and the credential has one.
@@ -112,14 +121,24 @@ impl App {
         clock: &dyn Clock,
     ) -> Exchanged {
         let options = asked.options;
+        let region = endpoint.region_use();
+        let extra = options.extra.over(&self.extra);
+        let extra = match options.hooks.add(extra, &self.client_id, &endpoint.url, asked).await {
+            Ok(extra) => extra,
+            Err(error) => {
+                let error = error.with_correlation_id(asked.correlation_id);
+                return Exchanged { granted: Err(error), instead: None, http: Duration::ZERO };
+            }
+        };
         let request = TokenRequest {
             endpoint: &endpoint.url,
             client_id: &self.client_id,
             proof,
             asked,
             claims: self.capabilities.with(options.client_claims.as_deref(), options.claims.as_deref()),
-            extra: options.extra.over(&self.extra),
-            telemetry_headers: self.telemetry_headers,
+            extra,
+            region: &region,
+            caller: self.telemetry_headers.then_some(&self.caller),
         };
         let sent = clock.now();
         let answer = match request.to_http() {
@@ -129,9 +148,9 @@ impl App {
         let http = clock.now().since(sent);
         let instead = self.endpoints.instead_of(endpoint, &answer, wanted);
         let status = answer.as_ref().ok().map(Response::status);
-        let (token_endpoint, region) = (endpoint.url.clone(), endpoint.region_use());
-        let granted = request
-            .read(answer, clock.system_time())
+        let token_endpoint = endpoint.url.clone();
+        let granted = request.read(answer, clock.system_time());
+        let granted = granted
             .map(|grant| Granted { grant, token_endpoint, region, binding: None, http })
             .map_err(|error| self.endpoints.explain(error, status, endpoint));
         Exchanged { granted, instead, http }
@@ -165,15 +184,22 @@ fn granted_elsewhere(token: &AppToken, asked: Asked<'_>) -> Result<Granted, Erro
         ));
     }
     let header = header(scheme, &[token.access_token()])?;
-    let grant = Grant { header, scheme, expires_in, ext_expires_in: None, refresh_in };
+    let grant =
+        Grant { header, scheme, expires_in, ext_expires_in: None, refresh_in, additional: Additional::default() };
     let region = RegionUse::default();
     Ok(Granted { grant, token_endpoint: Box::default(), region, binding: None, http: Duration::ZERO })
 }
 
 async fn ask_platform(identity: &ManagedIdentity, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
     let sent = clock.now();
-    let grant = identity.ask(asked, clock).await?;
+    let grant = identity.ask(asked, clock).await;
     let http = clock.now().since(sent);
+    let grant = grant.map_err(|error| {
+        error.with_metadata(|metadata| {
+            metadata.token_endpoint = identity.endpoint().to_owned();
+            metadata.duration_http = http;
+        })
+    })?;
     let region = RegionUse::default();
     Ok(Granted { grant, token_endpoint: identity.endpoint().into(), region, binding: None, http })
 }

@@ -13,6 +13,7 @@ use crate::http::{DynTransport, RetryPolicy};
 use crate::managed_identity::ManagedIdentity;
 use crate::pop::PopKeys;
 use crate::request::{Capabilities, Extra};
+use crate::telemetry::Caller;
 
 /// Who is asked when there is no token.
 pub(crate) enum Issuer {
@@ -35,6 +36,8 @@ pub(crate) struct App {
     /// Besides the client's own. None: any.
     pub(crate) allowed_tenants: Option<Vec<String>>,
     pub(crate) telemetry_headers: bool,
+    /// The library above, where Entra is told about libraries.
+    pub(crate) caller: Caller,
     /// What requests to APIs are signed with, when a call asks for that.
     pub(crate) pop_keys: PopKeys,
 }

@@ -63,7 +63,14 @@ fn grant(response: &Response, identity: &ManagedIdentity, now: SystemTime) -> Re
     let refresh_in = body.refresh_in.as_ref().and_then(seconds).filter(|refresh| (1.0..TEN_YEARS).contains(refresh));
     let refresh_in = refresh_in.map(Duration::from_secs_f64).filter(|refresh| *refresh < expires_in);
     let scheme = Scheme::Bearer;
-    Ok(Grant { header: header(scheme, &[&body.access_token])?, scheme, expires_in, refresh_in, ext_expires_in: None })
+    Ok(Grant {
+        header: header(scheme, &[&body.access_token])?,
+        scheme,
+        expires_in,
+        refresh_in,
+        ext_expires_in: None,
+        additional: Default::default(),
+    })
 }
 
 /// Seconds from `now`: a small number is that already, a large one is a point in time, a text may be a date.

@@ -2,6 +2,7 @@
 
 mod claims;
 mod extra;
+mod hook;
 mod key;
 mod options;
 
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 pub(crate) use claims::{AssertionClaims, Capabilities};
 pub(crate) use extra::Extra;
+pub use hook::{BeforeTokenRequest, TokenRequestHook};
 pub(crate) use options::{Options, TokenHash};
 
 use crate::authority::Tenant;

@@ -5,6 +5,7 @@ use aws_lc_rs::digest;
 
 use super::claims::{self, AssertionClaims};
 use super::extra::Extra;
+use super::hook::{Hooks, TokenRequestHook};
 use super::key::ExtraKey;
 use crate::Error;
 use crate::authority::Region;
@@ -25,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) rejected: Option<TokenHash>,
     /// Fields besides the standard ones.
     pub(crate) extra: Extra,
+    /// Asked for more fields when a request is about to be sent.
+    pub(crate) hooks: Hooks,
     /// For the assertion callback, which may need it for a first leg.
     pub(crate) assertion_fmi_path: Option<Box<str>>,
     /// For the assertion that the app signs.
@@ -191,6 +194,26 @@ impl Options {
         self.assertion_claims = self.parsed(AssertionClaims::parse(json));
         if let Some(claims) = &self.assertion_claims {
             self.key.set("extra_client_assertion_claims", claims.text.clone());
+        }
+    }
+
+    pub(crate) fn hook(&mut self, name: &str, hook: impl TokenRequestHook) {
+        if self.parsed(not_blank("name of the hook", name)).is_some() {
+            self.key.set(format!("!{name}"), "");
+            self.hooks.set(name, hook);
+        }
+    }
+
+    /// A bearer token that goes with the certificate that proved the app when it was got.
+    pub(crate) fn associated_with(&mut self, certificate: Result<Option<String>, Error>) {
+        let known = certificate.and_then(|thumbprint| {
+            thumbprint.ok_or_else(|| {
+                Error::configuration("a token is to be associated with a certificate that is not known beforehand")
+                    .with_advice("give the client a certificate or a CertificateFile, not a callback")
+            })
+        });
+        if let Some(x5t_s256) = self.parsed(known) {
+            self.key.set("certificate#S256", x5t_s256);
         }
     }
 

@@ -8,7 +8,7 @@ mod metrics;
 mod otel;
 
 pub(crate) use acquisition::{Acquisition, millis, request_span};
-pub(crate) use client_headers::{client_headers, library_headers};
+pub(crate) use client_headers::{Caller, Told, client_headers, library_headers};
 pub(crate) use in_words::InWords;
 pub(crate) use metrics::{InFlight, SlotCount, background, hit, http, replaced};
 #[cfg(feature = "otel")]

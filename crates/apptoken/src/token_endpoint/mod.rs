@@ -18,7 +18,8 @@ use crate::credential::Proof;
 use crate::error::ErrorKind;
 use crate::http::{Request, Response, Skew, TransportError, TransportErrorKind};
 use crate::request::{Asked, Extra};
-use crate::telemetry::client_headers;
+use crate::telemetry::{Caller, Told, client_headers};
+use crate::token::RegionUse;
 
 /// What is asked of a token endpoint.
 pub(crate) struct TokenRequest<'a> {
@@ -29,7 +30,10 @@ pub(crate) struct TokenRequest<'a> {
     /// The body's: the challenge's, the program's own and the client's capabilities in one.
     pub(crate) claims: Option<Cow<'a, str>>,
     pub(crate) extra: Extra,
-    pub(crate) telemetry_headers: bool,
+    /// Where `endpoint` is.
+    pub(crate) region: &'a RegionUse,
+    /// Who asks, if it is to be told.
+    pub(crate) caller: Option<&'a Caller>,
 }
 
 impl TokenRequest<'_> {
@@ -47,8 +51,10 @@ impl TokenRequest<'_> {
             (RETURN_CLIENT_REQUEST_ID, text("true")),
             (LIB_CAPABILITY, text("retry-after, h429")),
         ]);
-        if self.telemetry_headers {
-            request.headers_mut().extend(client_headers(self.asked.reason));
+        if let Some(caller) = self.caller {
+            let Asked { reason, options, .. } = self.asked;
+            let told = Told { reason, scheme: options.scheme, region: self.region, caller };
+            request.headers_mut().extend(client_headers(&told));
         }
         if let Some(identity) = self.proof.identity() {
             request.extensions_mut().insert(identity.clone());

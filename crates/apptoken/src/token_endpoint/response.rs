@@ -1,11 +1,13 @@
 //! The token endpoint's answers, read leniently where real ones differ and strictly where a wrong reading would hurt.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::http::StatusCode;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -14,7 +16,7 @@ use super::TokenRequest;
 use crate::Error;
 use crate::error::{Denied, ErrorKind};
 use crate::http::{Response, Skew, is_ill, retry_after};
-use crate::token::{Scheme, header};
+use crate::token::{Additional, Scheme, header};
 
 /// A token as the authority granted it (RFC 6749 §5.1).
 pub(crate) struct Grant {
@@ -26,6 +28,7 @@ pub(crate) struct Grant {
     /// Entra's `ext_expires_in`, when it is longer than `expires_in`: how long the token may serve while the authority
     /// is down.
     pub(crate) ext_expires_in: Option<Duration>,
+    pub(crate) additional: Additional,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +65,20 @@ pub(super) fn grant(response: &Response, wanted: Scheme) -> Result<Grant, Error>
         expires_in,
         refresh_in: lifetime(&body.refresh_in).filter(|refresh| *refresh < expires_in),
         ext_expires_in: lifetime(&body.ext_expires_in).filter(|extended| *extended > expires_in),
+        additional: additional(json(response)),
     })
+}
+
+/// Members besides the standard ones; a refresh or ID token is none of an app's. What does not fit is left out.
+fn additional(body: &[u8]) -> Additional {
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    let mut room = ADDITIONAL;
+    let members = members.into_iter().filter(|(name, _)| !STANDARD.contains(&&**name)).filter_map(|(name, value)| {
+        let value = serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned());
+        room = room.checked_sub(name.len() + value.len())?;
+        Some((name.into(), value.into()))
+    });
+    members.collect()
 }
 
 /// The error for an answer that is not 200. An endpoint that repeats the credential in its answer does not get it into
@@ -237,6 +253,11 @@ fn codes(member: Option<&Value>, description: &str) -> Vec<u32> {
 const OTHER_SERVER: &str =
     "check the authority's address, and whether a proxy or sign-in page on the way answers for it";
 const NO_PROOFS: &str = "this authority does not bind tokens to keys: ask for a bearer token";
+/// Of a token response (RFC 6749 §5.1), Entra's own among them.
+const STANDARD: [&str; 8] =
+    ["access_token", "expires_in", "ext_expires_in", "id_token", "refresh_in", "refresh_token", "scope", "token_type"];
+/// Names and values of additional members, bytes in all.
+const ADDITIONAL: usize = 16 * 1024;
 const LONGEST_TEXT: usize = 1000;
 const TEN_YEARS: f64 = 315_360_000.0;
 /// For a 429 that does not say how long to wait. MSAL Python's figure.

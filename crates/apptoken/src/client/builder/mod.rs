@@ -154,7 +154,7 @@ impl ConfidentialClientBuilder {
     /// # Errors
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) or
     /// [`ErrorKind::Credential`](crate::ErrorKind::Credential), with what belongs in the place.
-    pub fn build(self) -> Result<ConfidentialClient, Error> {
+    pub fn build(mut self) -> Result<ConfidentialClient, Error> {
         if self.client_id.trim().is_empty() {
             return Err(Error::configuration("the client id is empty")
                 .with_advice("give the Application (client) ID of the app registration"));
@@ -163,7 +163,7 @@ impl ConfidentialClientBuilder {
             return Err(wrong);
         }
         let retry = self.network.retry;
-        let telemetry_headers = self.network.telemetry_headers;
+        let (telemetry_headers, caller) = (self.network.telemetry_headers, std::mem::take(&mut self.network.caller));
         let transport = self.network.transport(self.clock.clone(), self.timeout)?;
         let net = Net { transport: transport.clone(), clock: self.clock.clone(), retry };
         let endpoints = self.place.endpoints(&self.environment, net)?;
@@ -198,6 +198,7 @@ impl ConfidentialClientBuilder {
             capabilities: self.capabilities,
             extra: self.extra,
             telemetry_headers,
+            caller,
             allowed_tenants: self.allowed_tenants,
             pop_keys: PopKeys::new(self.pop_key),
         });

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::clock::Clock;
 use crate::http::{CircuitPolicy, DynTransport, Guarded, Observed, RequestRate, RetryPolicy, Transport};
 use crate::issuer::App;
+use crate::telemetry::Caller;
 
 /// How requests are to travel, as the program gave it.
 pub(super) struct Network {
@@ -15,6 +16,7 @@ pub(super) struct Network {
     shared: Option<Arc<dyn DynTransport>>,
     pub(super) retry: RetryPolicy,
     pub(super) telemetry_headers: bool,
+    pub(super) caller: Caller,
     rate: RequestRate,
     circuit: CircuitPolicy,
 }
@@ -27,6 +29,7 @@ impl Default for Network {
             shared: None,
             retry: RetryPolicy::default(),
             telemetry_headers: true,
+            caller: Caller::default(),
             rate: RequestRate::default(),
             circuit: CircuitPolicy::default(),
         }
@@ -51,6 +54,19 @@ impl ConfidentialClientBuilder {
     /// `x-client-SKU`, `-Ver`, `-OS`, `-CPU` and `x-client-current-telemetry`, as MSAL sends them. Default: yes.
     pub fn telemetry_headers(mut self, send: bool) -> Self {
         self.network.telemetry_headers = send;
+        self
+    }
+
+    /// The name of the library that stands between the program and this one, if one does: for Entra's statistics, in
+    /// `x-client-current-telemetry`, which holds ten characters of it.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.network.caller.name = name.into();
+        self
+    }
+
+    /// That library's version; the header holds twenty characters of it.
+    pub fn client_version(mut self, version: impl Into<String>) -> Self {
+        self.network.caller.version = version.into();
         self
     }
 
