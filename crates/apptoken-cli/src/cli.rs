@@ -18,6 +18,15 @@ pub(crate) struct Cli {
     pub(crate) log: Option<String>,
 }
 
+impl Cli {
+    /// `apptoken emulator --log json` means the log of sign-ins, not a filter for lines on standard error.
+    pub(crate) fn take_sign_in_log(&mut self) {
+        if let Command::Emulator(args) = &mut self.command {
+            args.sign_ins_as_json = self.log.take_if(|log| log == "json").is_some();
+        }
+    }
+}
+
 // no comments on the variants for the help: they would hide the longer ones of their Args
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -28,7 +28,7 @@ use crate::terminal::Terminal;
 fn main() -> ExitCode {
     // before anything can ask for one: two providers in one process would make rustls panic
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(help_or_mistake) => {
             // printing fails only when nobody listens
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             return u8::try_from(help_or_mistake.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
+    cli.take_sign_in_log();
     match logging::init(cli.log.as_deref()).and_then(|()| run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -78,7 +78,7 @@ fn kept_running_it_can_be_joined() {
 
 #[test]
 fn the_emulator_prints_what_its_clients_need() {
-    let mut emulator = child(&["emulator"]);
+    let mut emulator = child(&["emulator", "--log", "json"]);
     let mut exports = Vec::new();
     let mut out = BufReader::new(emulator.0.stdout.take().unwrap());
     while exports.len() < 5 {
@@ -92,6 +92,10 @@ fn the_emulator_prints_what_its_clients_need() {
     assert_eq!(token.code, Some(0), "{}", token.err);
     let said = run(apptoken(&["decode"]).write_stdin(token.out));
     assert!(said.out.contains("roles    DaemonAppRole"), "{}", said.out);
+    let mut line = String::new();
+    assert!(out.read_line(&mut line).unwrap() > 0, "it ended");
+    let sign_in: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&sign_in["sequence"], &sign_in["outcome"]), (&json!(1), &json!("granted")), "--log json");
 
     #[cfg(unix)]
     {

@@ -73,6 +73,16 @@ impl EmulatorClock {
         }
     }
 
+    /// Seconds ahead of the system's clock.
+    pub(crate) fn ahead_seconds(&self) -> i64 {
+        self.now_millis().saturating_sub(system_millis()).saturating_add(500).div_euclid(1000)
+    }
+
+    /// Whether it stands still.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.0.frozen.load(Ordering::Relaxed) != RUNNING
+    }
+
     fn shift(&self, millis: i64) {
         let hand = if self.0.frozen.load(Ordering::SeqCst) == RUNNING { &self.0.offset } else { &self.0.frozen };
         hand.fetch_add(millis, Ordering::SeqCst);

@@ -15,6 +15,7 @@ use crate::faults::Faults;
 use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
+use crate::keyring::Keyring;
 use crate::managed_identity::{Machine, ManagedIdentitySource};
 use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
@@ -78,6 +79,7 @@ impl Emulator {
         let workloads = Arc::new(Workloads::new(&authority, workload_issuers, clock.clone()));
         let roots = std::iter::once(tls.ca_pem.clone()).chain(issuer_roots).collect();
         let federation = Federation::new(roots, limits.issuer_document, limits.issuer_document_bytes);
+        let (stop, stopping) = watch::channel(false);
         let state = Arc::new(State {
             federation: federation.elsewhere(workloads.elsewhere()),
             workloads,
@@ -92,8 +94,10 @@ impl Emulator {
             sign_ins: SignInLog::new(limits.sign_ins),
             token_requests: AtomicU64::new(0),
             limits,
+            keyring: Keyring::new()?,
+            ca_pem: tls.ca_pem.clone(),
+            stopping: stopping.clone(),
         });
-        let (stop, stopping) = watch::channel(false);
         let listeners = https
             .into_iter()
             .map(|listener| (listener, Some(tls.acceptor.clone())))
@@ -178,6 +182,18 @@ impl Emulator {
     /// and takes a token again that was asked for with the challenge's `claims`. [`Faults::clear`] ends it.
     pub fn revoke_tokens(&self, app: uuid::Uuid) {
         self.state.faults.revoke(app, self.state.clock.now_unix());
+    }
+
+    /// Where its portal is, for a browser: `https://localhost:PORT/portal`.
+    #[must_use]
+    pub fn portal_url(&self) -> String {
+        format!("{}/portal", self.authority)
+    }
+
+    /// The entries of the sign-in log after this [`SignIn::sequence`], oldest first; waits until there are any. Begin
+    /// with 0 and go on from the last one got. Entries that left the bounded log in between are missing.
+    pub async fn sign_ins_after(&self, sequence: u64) -> Vec<SignIn> {
+        self.state.sign_ins.after(sequence).await.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// The sign-in log, oldest first.

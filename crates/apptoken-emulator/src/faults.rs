@@ -102,6 +102,16 @@ impl Faults {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
+    /// The rules that wait, in order.
+    pub(crate) fn rules(&self) -> Vec<FaultRule> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Applications whose tokens were revoked.
+    pub(crate) fn revoked(&self) -> Vec<Uuid> {
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// Takes the fault that is due for one token request.
     pub(crate) fn take(&self, target: &Target<'_>) -> Option<Fault> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

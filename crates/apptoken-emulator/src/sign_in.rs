@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// One token request and what became of it. Never holds a secret, an assertion or a token.
@@ -129,27 +130,70 @@ impl Evidence {
 pub(crate) struct SignInLog {
     ring: Box<[ArcSwapOption<SignIn>]>,
     next: AtomicU64,
+    /// Wakes who follows the log; costs nothing when nobody does.
+    grown: Notify,
 }
 
 impl SignInLog {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { ring: (0..capacity.max(1)).map(|_| ArcSwapOption::empty()).collect(), next: AtomicU64::new(0) }
+        Self {
+            ring: (0..capacity.max(1)).map(|_| ArcSwapOption::empty()).collect(),
+            next: AtomicU64::new(0),
+            grown: Notify::new(),
+        }
     }
 
     pub(crate) fn push(&self, mut entry: SignIn) {
         let index = self.next.fetch_add(1, Ordering::Relaxed);
         entry.sequence = index + 1;
         self.slot(index).store(Some(Arc::new(entry)));
+        self.grown.notify_waiters();
+    }
+
+    /// The entries after this sequence number, oldest first; waits until there are any.
+    pub(crate) async fn after(&self, sequence: u64) -> Vec<Arc<SignIn>> {
+        loop {
+            let grown = self.grown.notified();
+            let entries = self.run_after(sequence);
+            if !entries.is_empty() {
+                return entries;
+            }
+            grown.await;
+        }
     }
 
     /// Oldest first. An entry that is being written at this moment may be missing.
     pub(crate) fn entries(&self) -> Vec<SignIn> {
+        self.shared().into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
+    /// As [`Self::entries`], not copied.
+    pub(crate) fn shared(&self) -> Vec<Arc<SignIn>> {
         let end = self.next.load(Ordering::Acquire);
         let start = end.saturating_sub(self.ring.len() as u64);
         (start..end)
             .filter_map(|index| self.slot(index).load_full().filter(|entry| entry.sequence == index + 1))
-            .map(Arc::unwrap_or_clone)
             .collect()
+    }
+
+    /// Up to the first entry that is still being written, which comes next time with those after it.
+    pub(crate) fn run_after(&self, sequence: u64) -> Vec<Arc<SignIn>> {
+        let end = self.next.load(Ordering::Acquire);
+        let start = end.saturating_sub(self.ring.len() as u64).max(sequence);
+        let mut run = Vec::new();
+        for index in start..end {
+            match self.slot(index).load_full() {
+                Some(entry) if entry.sequence == index + 1 => run.push(entry),
+                Some(entry) if entry.sequence > index + 1 => (), // overwritten meanwhile
+                _ => break,
+            }
+        }
+        run
+    }
+
+    /// How many entries there have been.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.next.load(Ordering::Acquire)
     }
 
     fn slot(&self, index: u64) -> &ArcSwapOption<SignIn> {

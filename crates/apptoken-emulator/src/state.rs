@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use tokio::sync::watch;
+
 use crate::clock::EmulatorClock;
 use crate::directory::Directory;
 use crate::faults::Faults;
 use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
+use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::managed_identity::Machine;
 use crate::sign_in::SignInLog;
@@ -31,4 +34,9 @@ pub(crate) struct State {
     pub(crate) sign_ins: SignInLog,
     pub(crate) token_requests: AtomicU64,
     pub(crate) limits: Limits,
+    pub(crate) keyring: Keyring,
+    /// What clients must trust, PEM.
+    pub(crate) ca_pem: String,
+    /// Says when the server stops: for answers that would go on.
+    pub(crate) stopping: watch::Receiver<bool>,
 }

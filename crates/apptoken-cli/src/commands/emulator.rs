@@ -13,7 +13,8 @@ use crate::words;
 /// Run the local Entra ID until Ctrl-C
 ///
 /// It listens on this machine only, over HTTPS under a CA of its own, and forgets everything when it ends. Not for
-/// production. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
+/// production. Its portal, for a browser, is at /portal. With `--log json` each sign-in is a line of JSON on standard
+/// output, refusals with what was expected and what came. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Whose issuers its tokens carry
     #[arg(long, value_enum, default_value_t = Issuers::Entra)]
     issuer_mode: Issuers,
+    /// `--log json`
+    #[arg(skip)]
+    pub(crate) sign_ins_as_json: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -84,9 +88,29 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         }
         terminal.progress(format_args!("then, elsewhere: apptoken token -s {STARTER_SCOPE} | apptoken decode"));
     }
-    interrupted().await?;
+    terminal.progress(format_args!("portal: {}", entra.portal_url()));
+    if args.sign_ins_as_json {
+        tokio::select! {
+            ended = interrupted() => ended?,
+            failed = follow(&entra, terminal) => failed?,
+        }
+    } else {
+        interrupted().await?;
+    }
     entra.shutdown().await;
     Ok(())
+}
+
+/// Each sign-in as a line of JSON, when it happens.
+async fn follow(entra: &Emulator, terminal: &Terminal) -> Result<(), Failure> {
+    let mut last = 0;
+    loop {
+        for entry in entra.sign_ins_after(last).await {
+            last = entry.sequence;
+            let line = serde_json::to_string(&entry).map_err(|error| Failure::refused("a sign-in has no JSON").because(&error))?;
+            terminal.result(format_args!("{line}"))?;
+        }
+    }
 }
 
 /// The directory without a seed: a daemon that may call an API.
@@ -140,4 +164,5 @@ const EXAMPLES: &str = "\
 Examples:
   apptoken emulator
   apptoken emulator --port 8443 --seed directory.json --export-ca ca.pem
-  apptoken emulator --issuer-mode local";
+  apptoken emulator --issuer-mode local
+  apptoken emulator --log json | jq 'select(.outcome == "refused")'";

@@ -6,6 +6,7 @@ mod first_party;
 mod import;
 mod managed_identity;
 mod model;
+mod registration;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

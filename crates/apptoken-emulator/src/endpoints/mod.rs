@@ -1,12 +1,13 @@
 //! What is served under which path, and what all answers share.
 
 mod body;
-mod graph;
+pub(crate) mod graph;
 mod managed_identity;
 mod metadata;
-mod token;
+pub(crate) mod token;
 mod workload;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::aadsts::{Ids, Refusal};
 use crate::directory::TokenVersion;
 use crate::hosts::is_graph_host;
 use crate::managed_identity::ManagedIdentitySource;
+use crate::portal;
 use crate::state::State;
 
 pub(crate) type Response = http::Response<Body>;
@@ -55,6 +57,7 @@ enum Route<'a> {
     InstanceDiscovery,
     Graph(&'a [&'a str]),
     Workload(&'a [&'a str]),
+    Portal(&'a [&'a str]),
     Identity(ManagedIdentitySource),
     InstanceMetadata,
     Root,
@@ -68,6 +71,7 @@ impl<'a> Route<'a> {
             ["v1.0", rest @ ..] if graph_host => Self::Graph(rest),
             ["graph", "v1.0", rest @ ..] => Self::Graph(rest),
             ["issuer", rest @ ..] => Self::Workload(rest),
+            ["portal", rest @ ..] => Self::Portal(rest),
             ["metadata", "identity", "oauth2", "token"] => Self::Identity(ManagedIdentitySource::Imds),
             ["metadata", ..] => Self::InstanceMetadata,
             ["msi", "token"] => Self::Identity(ManagedIdentitySource::AppService),
@@ -116,6 +120,7 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: Incoming, se
         Route::InstanceDiscovery => metadata::instance_discovery(&exchange).into(),
         Route::Graph(segments) => graph::answer(&exchange, segments).into(),
         Route::Workload(segments) => workload::answer(&exchange, segments).await.into(),
+        Route::Portal(segments) => portal::answer(&exchange, segments, body).await.into(),
         Route::Identity(source) => managed_identity::answer(&exchange, source, body).await,
         Route::InstanceMetadata => managed_identity::metadata(&exchange).into(),
         Route::Root => text(StatusCode::OK, ROOT).into(),
@@ -166,7 +171,11 @@ pub(crate) enum BodyError {
     Broken,
 }
 
-pub(crate) async fn read(body: Incoming, most: usize, within: Duration) -> Result<Bytes, BodyError> {
+pub(crate) async fn read<B>(body: B, most: usize, within: Duration) -> Result<Bytes, BodyError>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     match tokio::time::timeout(within, Limited::new(body, most).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(BodyError::TooLong),
@@ -216,10 +225,14 @@ impl From<Response> for Reply {
     }
 }
 
-/// HTTP/2 has it in the request's target, HTTP/1.1 in the `Host` header, once.
+/// HTTP/2 has it in the request's target, HTTP/1.1 in the `Host` header, once. Two that differ are nobody's name
+/// (RFC 9113 §8.3.1).
 fn host(head: &http::request::Parts) -> Option<&str> {
     if let Some(authority) = head.uri.authority() {
-        return Some(authority.as_str());
+        let mut others = head.headers.get_all(header::HOST).iter();
+        return others
+            .all(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
+            .then_some(authority.as_str());
     }
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -243,4 +256,4 @@ const COMMON: &[(&str, &str)] =
     &[("content-type", "application/json; charset=utf-8"), ("x-content-type-options", "nosniff")];
 
 const ROOT: &str = "This is a local Microsoft Entra ID for development and tests, made by apptoken. It is not Microsoft's, \
-                    and nothing that it issues is worth anything elsewhere.\n";
+                    and nothing that it issues is worth anything elsewhere.\nIts portal is at /portal.\n";

@@ -1,13 +1,13 @@
 //! `POST /{tenant}/oauth2/v2.0/token` and `POST /{tenant}/oauth2/token`: the request read, the answer written, the
 //! sign-in logged, faults applied.
 
+use std::error::Error;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
-use hyper::body::Incoming;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -20,7 +20,12 @@ use crate::hosts::is_mtls_host;
 use crate::sign_in::{Outcome, SignIn};
 use crate::sts::{self, Basic, Form, Granted, TokenRequest};
 
-pub(super) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVersion, body: Incoming) -> Reply {
+/// Answers a token request: one from outside, or one that the portal tries.
+pub(crate) async fn answer<B>(exchange: &Exchange, tenant: &str, version: TokenVersion, body: B) -> Reply
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let state = &exchange.state;
     state.token_requests.fetch_add(1, Ordering::Relaxed);
     if let Some(latency) = state.faults.latency_of_all() {

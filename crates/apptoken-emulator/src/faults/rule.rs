@@ -1,5 +1,6 @@
 //! Which requests meet a fault.
 
+use std::fmt;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -72,6 +73,25 @@ impl FaultRule {
         self
     }
 
+    /// What it is, for whom, and how often, for a person.
+    pub(crate) fn describe(&self) -> (String, String, String) {
+        let parts = [("tenant", &self.tenant), ("app", &self.app), ("resource", &self.resource)];
+        let mut whom: Vec<String> =
+            parts.iter().filter_map(|(what, name)| name.as_ref().map(|name| format!("{what} {name}"))).collect();
+        if whom.is_empty() {
+            whom.push("every token request".into());
+        }
+        if self.identities {
+            whom.push("at the managed-identity endpoints".into());
+        }
+        let times = match self.left {
+            Some(1) => "once more".into(),
+            Some(n) => format!("{n} more times"),
+            None => "until cleared".into(),
+        };
+        (self.fault.to_string(), whom.join(", "), times)
+    }
+
     pub(super) fn meets(&self, target: &Target<'_>) -> bool {
         let is = |wanted: &Option<String>, there: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.trim_end_matches('/').eq_ignore_ascii_case(there))
@@ -113,6 +133,23 @@ impl Fault {
             "conditional-access" => Self::ConditionalAccess,
             _ => return None,
         })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { status, retry_after: Some(wait), .. } => {
+                write!(f, "HTTP {status}, Retry-After {} s", wait.as_secs())
+            }
+            Self::Status { status, .. } => write!(f, "HTTP {status}"),
+            Self::Latency(latency) => write!(f, "the proper answer {} ms later", latency.as_millis()),
+            Self::Reset => f.write_str("the connection is reset"),
+            Self::Hang => f.write_str("no answer, ever"),
+            Self::Garbage => f.write_str("HTTP 200 with a body that is not JSON"),
+            Self::Truncated => f.write_str("the connection ends in the middle of the body"),
+            Self::ConditionalAccess => f.write_str("53003: blocked by Conditional Access, with a claims challenge"),
+        }
     }
 }
 

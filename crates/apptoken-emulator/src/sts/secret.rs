@@ -22,6 +22,7 @@ pub(crate) fn verify(application: &Application, presented: &str, now: i64) -> Re
     }
     let expected = match &application.secrets[..] {
         [] => "the application has no secret".to_owned(),
+        [_] => "the value of its one secret".to_owned(),
         secrets => format!("the value of one of {} secrets", secrets.len()),
     };
     let mut presents = format!("{} characters", presented.chars().count());

@@ -41,6 +41,9 @@ fn state() -> &'static State {
             sign_ins: crate::sign_in::SignInLog::new(1),
             token_requests: Default::default(),
             limits: Default::default(),
+            keyring: crate::keyring::Keyring::new().unwrap(),
+            ca_pem: String::new(),
+            stopping: tokio::sync::watch::channel(false).1,
             clock,
         }
     })

@@ -15,7 +15,7 @@ use crate::aadsts::Ids;
 use crate::directory::{GRAPH, Snapshot, Tenant, TokenVersion};
 
 /// Answers what comes after `/v1.0`.
-pub(super) fn answer(exchange: &Exchange, segments: &[&str]) -> Response {
+pub(crate) fn answer(exchange: &Exchange, segments: &[&str]) -> Response {
     let ids = exchange.ids(None);
     let directory = exchange.state.directory.load();
     let outcome = authenticate(exchange, &directory)
