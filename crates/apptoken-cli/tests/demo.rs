@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use common::{apptoken, assert_private, run};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn the_demo_holds() {

@@ -107,7 +107,8 @@ async fn follow(entra: &Emulator, terminal: &Terminal) -> Result<(), Failure> {
     loop {
         for entry in entra.sign_ins_after(last).await {
             last = entry.sequence;
-            let line = serde_json::to_string(&entry).map_err(|error| Failure::refused("a sign-in has no JSON").because(&error))?;
+            let line = serde_json::to_string(&entry)
+                .map_err(|error| Failure::refused("a sign-in has no JSON").because(&error))?;
             terminal.result(format_args!("{line}"))?;
         }
     }
@@ -165,4 +166,4 @@ Examples:
   apptoken emulator
   apptoken emulator --port 8443 --seed directory.json --export-ca ca.pem
   apptoken emulator --issuer-mode local
-  apptoken emulator --log json | jq 'select(.outcome == "refused")'";
+  apptoken emulator --log json | jq 'select(.code)'";

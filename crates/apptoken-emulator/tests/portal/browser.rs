@@ -143,7 +143,6 @@ async fn pictures_for_the_readme() {
     save("explain", &format!("/sign-ins/{}", trace.as_str().unwrap()), true, (1180, 760)).await;
     save("sign-ins", "/sign-ins", true, (1180, 620)).await;
     save("faults", "/faults", false, (1180, 1000)).await;
-    save("try", &format!("/try?app={DAEMON}"), true, (1180, 860)).await;
 }
 
 /// What reaches beyond the right edge, when anything makes the page wider than the screen.
