@@ -682,9 +682,9 @@ async fn capabilities_and_a_path_end_in_the_token() {
         let payload = base64url::decode(token.secret().split('.').nth(1).unwrap()).unwrap();
         serde_json::from_slice::<Value>(&payload).unwrap()
     };
-    let token = client.acquire_token_for_client(common::TODO).await.unwrap();
+    let token = client.acquire_token_for_client(common::GRAPH).await.unwrap();
     assert_eq!(claims(&token)["xms_cc"], json!(["cp1"]));
-    let plain = world.client().acquire_token_for_client(common::TODO).await.unwrap();
+    let plain = world.client().acquire_token_for_client(common::GRAPH).await.unwrap();
     assert_eq!(claims(&plain).get("xms_cc"), None);
     let leg =
         client.acquire_token_for_client("api://AzureADTokenExchange/.default").fmi_path("agent/one").await.unwrap();
