@@ -39,6 +39,10 @@ impl Stamp {
 
 /// The content of a file of at most `most` bytes; `None` when it is not there.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    // a pipe would not even open
+    if Stamp::of(path)?.is_none() {
+        return Ok(None);
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -196,6 +200,11 @@ impl LockFile {
     /// A file that is there but not locked was left behind by a process that died, or is MSAL Node's. Which one it is, its
     /// age tells; and its content if we wrote it, because we do so after locking it.
     fn take_over(path: &Path, now: SystemTime) -> Result<Self, Refused> {
+        // a link would have us write into what it leads to, a pipe have us wait
+        if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+            let problem = format!("{} is not a regular file", path.display());
+            return Err(Refused::Failed(io::Error::new(io::ErrorKind::InvalidInput, problem)));
+        }
         let file = private().read(true).write(true).open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Refused::Held, // given back just now
             io::ErrorKind::PermissionDenied if cfg!(windows) => Refused::Held,
@@ -217,7 +226,8 @@ impl LockFile {
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(Refused::Failed(error)),
         }
-        // Race: its holder may have given it back, and removed it, between our opening and locking it.
+        // Race: its holder may have given it back, and removed it, between our opening and locking it. Nor is it ours if it
+        // has another name, or has become a link.
         if !same_file(path, &file) {
             return Err(Refused::Held);
         }
@@ -255,8 +265,8 @@ impl Drop for LockFile {
 #[cfg(unix)]
 fn same_file(path: &Path, file: &File) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    match (fs::metadata(path), file.metadata()) {
-        (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()),
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()) && here.nlink() <= 1,
         _ => false,
     }
 }
@@ -322,6 +332,35 @@ mod tests {
         fs::write(&path, "4711 apptoken").unwrap();
         drop(LockFile::attempt(&path, now).unwrap().unwrap());
         assert!(!path.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_leads_elsewhere_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, path) = (folder.path().join("victim"), folder.path().join("cache.lockfile"));
+        let later = SystemClock.system_time() + Duration::from_secs(60);
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(LockFile::attempt(&path, later).unwrap_err().to_string().contains("not a regular file"));
+        fs::remove_file(&path).unwrap();
+        fs::hard_link(&victim, &path).unwrap();
+        assert!(LockFile::attempt(&path, later).unwrap().is_none());
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &path).unwrap();
+        assert!(LockFile::attempt(&path, later).is_err());
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(!folder.path().join("nowhere").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_a_files_place_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.json");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(read(&path, 10).is_err());
+        assert!(LockFile::attempt(&path, SystemClock.system_time()).is_err());
     }
 
     #[test]
