@@ -5,8 +5,8 @@ mod common;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apptoken::cache::distributed::{CacheError, DistributedCache, InMemoryCache, Lease, Stored};
@@ -18,6 +18,7 @@ use apptoken_emulator::Fault;
 use common::{GRAPH, TODO, World, certificate, minutes, secret};
 use serde_json::{Value, json};
 use testkit::CANARY;
+use tokio::sync::Notify;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 const CLIENT: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
@@ -155,11 +156,19 @@ struct Ill {
     fails: AtomicBool,
     hangs: AtomicBool,
     asked: AtomicU64,
+    /// What is held up until the test lets it go on.
+    holds: Mutex<Option<&'static str>>,
+    reached: Notify,
+    goes_on: Notify,
 }
 
 impl Ill {
-    async fn suffer(&self) -> Result<(), CacheError> {
+    async fn suffer(&self, what: &'static str) -> Result<(), CacheError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.holds.lock().unwrap().take_if(|held| *held == what).is_some() {
+            self.reached.notify_one();
+            self.goes_on.notified().await;
+        }
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
@@ -169,23 +178,23 @@ impl Ill {
 
 impl DistributedCache for Ill {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
-        self.suffer().await?;
+        self.suffer("get").await?;
         self.inner.get(key).await
     }
     async fn set(&self, key: &str, value: &[u8], ttl: Duration, fence: Option<u64>) -> Result<Stored, CacheError> {
-        self.suffer().await?;
+        self.suffer("set").await?;
         self.inner.set(key, value, ttl, fence).await
     }
     async fn remove(&self, key: &str) -> Result<(), CacheError> {
-        self.suffer().await?;
+        self.suffer("remove").await?;
         self.inner.remove(key).await
     }
     async fn try_lease(&self, key: &str, ttl: Duration) -> Result<Option<Lease>, CacheError> {
-        self.suffer().await?;
+        self.suffer("try_lease").await?;
         self.inner.try_lease(key, ttl).await
     }
     async fn release(&self, key: &str, lease: Lease) -> Result<(), CacheError> {
-        self.suffer().await?;
+        self.suffer("release").await?;
         self.inner.release(key, lease).await
     }
 }
@@ -288,6 +297,83 @@ async fn tokens_are_removed_from_all_levels() {
     assert_eq!(store.len(), 0);
     assert_eq!(level(&source.token().await.unwrap()), CacheLevel::None);
     assert_eq!(world.requests(), 3);
+}
+
+#[tokio::test]
+async fn what_is_in_flight_when_tokens_are_removed_is_not_put_back() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+    let client = world.bare().client_secret(secret()).token_cache(&cache).build().unwrap();
+    // while the authority is asked
+    let (token, told) = tokio::join!(client.acquire_token_for_client([TODO]), client.remove_tokens_for_client());
+    assert_eq!((level(&token.unwrap()), told, store.inner.len()), (CacheLevel::None, true, 0));
+    // while the level is told
+    *store.holds.lock().unwrap() = Some("set");
+    let removed = async {
+        store.reached.notified().await;
+        let told = client.remove_tokens_for_client().await;
+        store.goes_on.notify_one();
+        told
+    };
+    let (token, told) = tokio::join!(client.acquire_token_for_client([TODO]), removed);
+    assert_eq!((level(&token.unwrap()), told, store.inner.len()), (CacheLevel::None, true, 0));
+    assert_eq!(client.cached_tokens(), 0);
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((store.inner.len(), world.requests()), (1, 3), "later ones are kept again");
+}
+
+#[tokio::test]
+async fn who_wants_a_new_token_is_not_served_by_anothers_look_into_the_level() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    let client = || {
+        let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+        world.bare().client_secret(secret()).token_cache(&cache).build().unwrap()
+    };
+    let old = client().acquire_token_for_client([TODO]).await.unwrap();
+    let second = client();
+    *store.holds.lock().unwrap() = Some("get");
+    let go = async {
+        store.reached.notified().await;
+        store.goes_on.notify_one();
+    };
+    let plain = second.acquire_token_for_client([TODO]).into_future();
+    let forced = second.acquire_token_for_client([TODO]).force_refresh(true).into_future();
+    let (plain, forced, ()) = tokio::join!(plain, forced, go);
+    assert_eq!((plain.unwrap().secret(), world.requests()), (old.secret(), 2));
+    assert_ne!(forced.unwrap().secret(), old.secret());
+
+    // nor is one whose token was turned down, by what another process kept
+    let third = client();
+    let kept = third.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((level(&kept), world.requests()), (CacheLevel::L2, 2));
+    let fourth = client();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, kept.secret().as_bytes());
+    let hash = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let better = fourth.acquire_token_for_client([TODO]).refresh_if_token_sha256(hash).await.unwrap();
+    assert_ne!(better.secret(), kept.secret());
+    assert_eq!(world.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_kept_token_that_serves_in_spite_of_an_error_keeps_nobody_asking() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, _) = another(&world, &store);
+    let token = first.acquire_token_for_client([TODO]).await.unwrap();
+    world.advance(minutes(57));
+    let body = Some(r#"{"error":"unauthorized_client","error_description":"AADSTS700016: not found"}"#.to_owned());
+    let refused = Fault::Status { status: 400, retry_after: None, body };
+    world.entra.faults().next_token_requests(100, refused);
+    let (second, _) = another(&world, &store);
+    second.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(world.requests(), 2);
+    for _ in 0..3 {
+        let again = second.acquire_token_for_client([TODO]).await.unwrap();
+        assert_eq!((again.secret(), again.metadata().stale), (token.secret(), true));
+    }
+    assert_eq!(world.requests(), 2, "the authority gets a pause");
 }
 
 #[tokio::test]

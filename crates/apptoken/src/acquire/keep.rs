@@ -53,7 +53,9 @@ pub(super) fn kept(client: &Inner, token: &KeptToken, asked: Asked<'_>) -> Optio
     if left.is_zero() || left > LONGEST_LIFE {
         return None;
     }
-    let life = token.cached_at.map(|cached_at| Duration::from_secs(token.expires_on.saturating_sub(cached_at)));
+    // none that ends before it begins
+    let life = token.cached_at.and_then(|cached_at| token.expires_on.checked_sub(cached_at)).filter(|life| *life > 0);
+    let life = life.map(Duration::from_secs);
     let margin = life.map_or(MARGIN, |life| MARGIN.min(life / 2)).min(left);
     let refresh_on = token.refresh_on.and_then(at).or_else(|| {
         let half = life.filter(|&life| life >= LONG_LIFE)? / 2;

@@ -21,7 +21,7 @@ use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
 use crate::telemetry::{self, Acquisition, InWords as _, TARGET};
-use crate::token::{AccessToken, How, Millis, RefreshReason, TokenData};
+use crate::token::{AccessToken, CacheLevel, How, Millis, RefreshReason, TokenData};
 
 /// The tokens of one client, and who issues them.
 pub(crate) struct Inner {
@@ -220,6 +220,8 @@ async fn decide(
             }
         };
         match (outcome, fallback) {
+            // one that another had looked for in the second level, and it has what this caller does not want
+            (Some(Ok(token)), _) if token.how.level == CacheLevel::L2 && !call.served_by(&token.data) => {}
             (Some(Ok(token)), _) => {
                 let total = Millis::from(client.clock.now().since(started));
                 // who joined late waited less than the request took
@@ -287,7 +289,7 @@ fn flight(
             rejected,
         };
         let began = client.clock.now();
-        let outcome = within(&*client.clock, limit, obtain(&client, asked))
+        let obtained = within(&*client.clock, limit, obtain(&client, &slot, epoch, asked))
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)))
             .map_err(|error| {
@@ -296,10 +298,14 @@ fn flight(
                     *metadata = FailureMetadata { refresh_reason: reason, duration_total, ..std::mem::take(metadata) };
                 })
             });
-        match &outcome {
-            Ok(token) => arrived(&client, &slot, token, epoch),
-            Err(error) => failed(&client, &slot, error, generation),
+        if let Ok((token, _)) = &obtained {
+            arrived(&client, &slot, token, epoch);
         }
+        // also when a token that was kept serves in spite of it
+        if let Ok((_, Some(error))) | Err(error) = &obtained {
+            failed(&client, &slot, error, generation);
+        }
+        let outcome = obtained.map(|(token, _)| token);
         if reason == RefreshReason::Proactive {
             telemetry::background(&outcome);
         }

@@ -6,38 +6,53 @@ use std::time::Duration;
 use super::Inner;
 use super::keep::{keep, kept, to_keep};
 use crate::Error;
-use crate::cache::{Held, Place, Turn};
+use crate::cache::{Held, KeptToken, Place, Slot, Turn};
 use crate::request::Asked;
 use crate::token::{AccessToken, AcquiredFrom, CacheLevel, How, RefreshReason, Scheme, TokenData};
 
+/// A token, and the error that it stands in for, if it was kept and the issuer gave no new one.
+pub(super) type Obtained = (AccessToken, Option<Error>);
+
 /// A token from the second level, or else from the issuer: asked by one process at a time, where the level can see to
-/// that. The level's failures cost time within its deadlines, and nothing else.
-pub(super) async fn obtain(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
+/// that. The level's failures cost time within its deadlines, and nothing else. `slot` is whose the token will be, if it
+/// is still in its `epoch`.
+pub(super) async fn obtain(client: &Inner, slot: &Arc<Slot>, epoch: u64, asked: Asked<'_>) -> Result<Obtained, Error> {
     // a token that is bound to a key of this process is of no use to another
     let level = client.level.as_ref().filter(|_| asked.options.scheme == Scheme::Bearer);
     let place = level
         .and_then(|level| level.place(&client.clock, asked.tenant.as_str(), asked.scope, asked.options.key.text()));
-    let Some(place) = place else { return ask(client, asked).await };
+    let Some(place) = place else { return Ok((ask(client, asked).await?, None)) };
     let began = client.clock.now();
     let looked = look(client, asked, &place).await;
     let looking = client.clock.now().since(began);
     let (fallback, held) = match looked {
-        Look::Found(data) => return Ok(found(client, data, looking)),
+        Look::Found(data) => return Ok((found(client, data, looking), None)),
         Look::Ask { fallback, held } => (fallback, held),
     };
     match ask(client, asked).await {
         Ok(token) => {
             let (began, wall) = (client.clock.now(), client.clock.system_time());
             let life = token.expires_on().duration_since(wall).unwrap_or_default();
-            place.write(to_keep(&token.data, wall), life, held).await;
+            let wanted = {
+                let slot = slot.clone();
+                move || slot.epoch() == epoch
+            };
+            place.write(to_keep(&token.data, wall), life, held, wanted).await;
             let cache = looking + client.clock.now().since(began);
-            Ok(AccessToken { how: How { cache: cache.into(), ..token.how }, ..token })
+            Ok((AccessToken { how: How { cache: cache.into(), ..token.how }, ..token }, None))
         }
-        // a valid token beats an error
-        Err(error) => fallback
-            .filter(|data| client.clock.now() < data.timetable.expires_at)
-            .map(|data| found(client, data, looking))
-            .ok_or(error),
+        // a valid token beats an error, unless memory has one that is as good
+        Err(error) => {
+            let held = slot.held().map(|held| held.timetable.expires_at);
+            let serves = |data: &Arc<TokenData>| {
+                let end = data.timetable.expires_at;
+                client.clock.now() < end && held.is_none_or(|held| held < end)
+            };
+            match fallback.filter(serves) {
+                Some(data) => Ok((found(client, data, looking), Some(error))),
+                None => Err(error),
+            }
+        }
     }
 }
 
@@ -60,7 +75,9 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
         return Look::Ask { fallback, held };
     }
     loop {
-        if let Some(data) = place.read().await.and_then(|token| kept(client, &token, asked)) {
+        let usable =
+            |token: KeptToken| kept(client, &token, asked).filter(|data| asked.options.served_by(data.secret()));
+        if let Some(data) = place.read().await.and_then(usable) {
             // to replace one that is due for a refresh, another must not be
             let until = match asked.reason {
                 RefreshReason::Proactive => data.timetable.refresh_at,

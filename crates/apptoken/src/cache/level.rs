@@ -222,6 +222,7 @@ impl Place<'_> {
         let shared = &self.level.shared;
         let mut pause = pin!(self.clock.sleep(shared.timing.look_again));
         let mut told = false;
+        let _forgotten = Forgotten { shared, key };
         poll_fn(|context| {
             // woken by the pause or by a change: in either case it is time to look
             if pause.as_mut().poll(context).is_ready() || told {
@@ -232,12 +233,18 @@ impl Place<'_> {
             Poll::Pending
         })
         .await;
-        shared.waiting.tell(Some(key));
     }
 
-    /// Keeps a token. With a runtime it goes on behind when it takes too long.
-    pub(crate) async fn write(&self, token: KeptToken, ttl: Duration, mut held: Option<Held>) {
-        if ttl.is_zero() {
+    /// Keeps a token for as long as it is `wanted`, which ends when the client's tokens are removed meanwhile. With a
+    /// runtime it goes on behind when it takes too long.
+    pub(crate) async fn write(
+        &self,
+        token: KeptToken,
+        ttl: Duration,
+        mut held: Option<Held>,
+        wanted: impl Fn() -> bool + Send + 'static,
+    ) {
+        if ttl.is_zero() || !wanted() {
             return;
         }
         let counts = &self.level.shared.counts;
@@ -248,6 +255,10 @@ impl Place<'_> {
                 let (store, key) = (store.clone(), key.clone());
                 let work = async move {
                     let stored = store.set(&key, &sealed, ttl, fence).await;
+                    // Race: whoever removed the client's tokens since we looked may have found none here
+                    if !wanted() {
+                        store.remove(&key).await?;
+                    }
                     // only now may another ask
                     if let Some(held) = &mut held {
                         held.give_back().await;
@@ -258,7 +269,7 @@ impl Place<'_> {
             }
             (Means::Msal { file, .. }, At::Msal(key)) => {
                 let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
-                let work = disk::off_thread(move || file.put(&key, &token, now).map(|()| Stored::Stored));
+                let work = disk::off_thread(move || file.put(&key, &token, now, wanted).map(|()| Stored::Stored));
                 self.level.bounded(&**self.clock, work).await
             }
             _ => None,
@@ -283,6 +294,18 @@ impl Place<'_> {
             _ => None,
         };
         done.is_some()
+    }
+}
+
+/// Leaves no waker behind, also when the wait is given up.
+struct Forgotten<'a> {
+    shared: &'a Shared,
+    key: &'a str,
+}
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        self.shared.waiting.tell(Some(self.key));
     }
 }
 

@@ -92,10 +92,20 @@ impl MsalCacheFile {
         Ok(loaded.document.find(&key.wanted()))
     }
 
-    pub(super) fn put(&self, key: &MsalKey, token: &KeptToken, now: SystemTime) -> Result<(), CacheError> {
+    /// `wanted`, asked under the lock, says whether to do it after all.
+    pub(super) fn put(
+        &self,
+        key: &MsalKey,
+        token: &KeptToken,
+        now: SystemTime,
+        wanted: impl FnOnce() -> bool,
+    ) -> Result<(), CacheError> {
         self.update(now, |document| {
-            document.put(&key.wanted(), token, self.profile);
-            true
+            let wanted = wanted();
+            if wanted {
+                document.put(&key.wanted(), token, self.profile);
+            }
+            wanted
         })
     }
 
