@@ -15,6 +15,7 @@ use apptoken::clock::{Clock, SystemClock};
 use apptoken::http::{Request, Response, Transport, TransportError, TransportErrorKind};
 use apptoken::{AccessToken, CacheLevel, ConfidentialClient, ConfidentialClientBuilder, ErrorKind, RefreshReason};
 use apptoken_emulator::Fault;
+use aws_lc_rs::digest::{SHA256, digest};
 use common::{GRAPH, TODO, World, certificate, minutes, secret};
 use serde_json::{Value, json};
 use testkit::CANARY;
@@ -133,6 +134,26 @@ async fn a_valid_token_of_another_process_beats_an_error() {
     world.advance(minutes(10));
     let (third, _) = another(&world, &store);
     assert_eq!(third.acquire_token_for_client([TODO]).await.unwrap_err().kind(), ErrorKind::Transport);
+}
+
+/// Told by an API to a process that has just started, and to one that has the token in memory.
+#[tokio::test]
+async fn a_token_that_was_turned_down_is_replaced_once_for_all_processes() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let ((first, _), (second, _), (third, _)) =
+        (another(&world, &store), another(&world, &store), another(&world, &store));
+    let token = first.acquire_token_for_client([TODO]).await.unwrap();
+    let hash = digest(&SHA256, token.secret().as_bytes());
+    let hash = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let fresh = second.acquire_token_for_client([TODO]).refresh_if_token_sha256(&hash).await.unwrap();
+    assert!(fresh.secret() != token.secret() && level(&fresh) == CacheLevel::None);
+    for client in [&first, &third] {
+        let call = client.acquire_token_for_client([TODO]).refresh_if_token_sha256(&hash).claims("{}");
+        let found = call.await.unwrap();
+        assert_eq!((found.secret(), level(&found)), (fresh.secret(), CacheLevel::L2));
+    }
+    assert_eq!(world.requests(), 2);
 }
 
 #[tokio::test]

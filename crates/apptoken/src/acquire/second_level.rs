@@ -70,8 +70,8 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
     let mut fallback = None;
     let mut held = None;
     let mut waiting = None;
-    // a token that was turned down, or that is not wanted for any other reason, may be the one that is kept
-    if asked.reason == RefreshReason::ForceRefreshOrClaims {
+    // whatever is kept, it is not wanted; if one token alone was turned down, another process may have replaced it
+    if asked.options.insists() && asked.options.rejected.is_none() {
         return Look::Ask { fallback, held };
     }
     loop {
