@@ -94,6 +94,29 @@ async fn a_caller_with_little_time_takes_none_from_the_others() {
     assert!(client.acquire_token_for_client([TODO]).timeout(Duration::ZERO).await.is_ok(), "a hit takes no time");
 }
 
+/// One who joins the request of another who has more time than the client allows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_with_much_time_gives_none_to_the_others() {
+    let world = World::start().await;
+    world.entra.faults().next_token_requests(1, Fault::Hang);
+    let client = world.client();
+    let patient = {
+        let client = client.clone();
+        tokio::spawn(async move { client.acquire_token_for_client([TODO]).timeout(Duration::from_secs(900)).await })
+    };
+    world.until_requests(1).await;
+    let usual = call(&client, false);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    world.clock.advance(Duration::from_secs(119));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!usual.is_finished());
+    world.clock.advance(Duration::from_secs(2));
+    let error = tokio::time::timeout(Duration::from_secs(10), usual).await.expect("waits on").unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "no token within 120s");
+    assert!(!patient.is_finished());
+    patient.abort();
+}
+
 /// A `select!` that moves on with the call still in its hands, or a buffered stream: it does not poll the request that it
 /// began, and wants the same token.
 #[tokio::test]

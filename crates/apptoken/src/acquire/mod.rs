@@ -186,16 +186,23 @@ async fn decide(
             _ => RefreshReason::ForceRefreshOrClaims,
         };
         *why = reason;
-        let request = || flight(client, slot, tenant, call, reason);
-        let patience = call.timeout().map(|limit| limit.saturating_sub(now.since(started)));
+        let mut asks = false;
+        let request = || {
+            asks = true;
+            flight(client, slot, tenant, call, reason)
+        };
         let generation = client.issuer.generation();
-        let outcome = match slot.join_or_ask(now, generation, call.claims(), |token| call.served_by(token), request) {
+        let joined = slot.join_or_ask(now, generation, call.claims(), |token| call.served_by(token), request);
+        // a request of this caller's own ends in the client's time, another's may have more
+        let limit = call.timeout().or_else(|| (!asks).then_some(client.timeout));
+        let patience = limit.map(|limit| limit.saturating_sub(now.since(started)));
+        let outcome = match joined {
             Ok(Some(mut join)) => match &fallback {
                 None => match patience {
                     None => join.await,
                     Some(patience) => {
                         let outcome = within(&*client.clock, patience, join).await;
-                        outcome.unwrap_or_else(|| Some(Err(too_slow(call.timeout().unwrap_or_default()))))
+                        outcome.unwrap_or_else(|| Some(Err(too_slow(limit.unwrap_or_default()))))
                     }
                 },
                 Some(token) => {
