@@ -1,5 +1,7 @@
 //! What is counted: one function for each thing that happens. Without the feature `otel` they do nothing.
 
+#[cfg(feature = "otel")]
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::Error;
@@ -61,33 +63,40 @@ pub(crate) fn http(outcome: Result<u16, &'static str>, duration: Duration) {
     let _ = (outcome, duration);
 }
 
-/// What is counted while it lives: [`InFlight`] and [`SlotCount`].
+/// A request on its way: counted while this lives.
 #[derive(Debug)]
-pub(crate) struct Counted<const WHAT: usize>(());
+pub(crate) struct InFlight(());
 
-/// A request on its way.
-pub(crate) type InFlight = Counted<0>;
-
-/// A slot.
-pub(crate) type SlotCount = Counted<1>;
-
-impl<const WHAT: usize> Counted<WHAT> {
+impl InFlight {
     pub(crate) fn begin() -> Self {
         #[cfg(feature = "otel")]
-        otel::counters::LIVING[WHAT].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        otel::counters::REQUESTS_IN_FLIGHT.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 }
 
-impl<const WHAT: usize> Drop for Counted<WHAT> {
+impl Drop for InFlight {
     fn drop(&mut self) {
         #[cfg(feature = "otel")]
-        otel::counters::LIVING[WHAT].fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        otel::counters::REQUESTS_IN_FLIGHT.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl<const WHAT: usize> Default for Counted<WHAT> {
+/// Part of each slot: slots are counted while they live.
+#[derive(Debug)]
+pub(crate) struct SlotCount(());
+
+impl Default for SlotCount {
     fn default() -> Self {
-        Self::begin()
+        #[cfg(feature = "otel")]
+        otel::counters::SLOTS.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for SlotCount {
+    fn drop(&mut self) {
+        #[cfg(feature = "otel")]
+        otel::counters::SLOTS.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -15,8 +15,8 @@ const STRIPES: usize = 16;
 
 static HITS: [Stripe; STRIPES] = [const { Stripe([const { AtomicU64::new(0) }; BUCKETS]) }; STRIPES];
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
-/// What is there at the moment: requests in flight, slots.
-pub(in super::super) static LIVING: [AtomicI64; 2] = [AtomicI64::new(0), AtomicI64::new(0)];
+pub(in super::super) static REQUESTS_IN_FLIGHT: AtomicI64 = AtomicI64::new(0);
+pub(in super::super) static SLOTS: AtomicI64 = AtomicI64::new(0);
 static SERVED: [[[AtomicU64; LEVELS.len()]; REASONS.len()]; SOURCES.len()] =
     [const { [const { [const { AtomicU64::new(0) }; LEVELS.len()] }; REASONS.len()] }; SOURCES.len()];
 
@@ -75,12 +75,4 @@ pub(super) fn all_served() -> impl Iterator<Item = (AcquiredFrom, RefreshReason,
         })
     });
     reasons.filter(|(.., count)| *count > 0)
-}
-
-pub(super) fn requests_in_flight() -> i64 {
-    LIVING[0].load(Ordering::Relaxed)
-}
-
-pub(super) fn slots() -> i64 {
-    LIVING[1].load(Ordering::Relaxed)
 }

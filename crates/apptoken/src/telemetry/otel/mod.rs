@@ -4,6 +4,7 @@ pub(super) mod counters;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -156,13 +157,13 @@ fn observe_counters(meter: &Meter) {
         .i64_observable_up_down_counter("apptoken.slots")
         .with_unit("{slot}")
         .with_description("Keys that tokens are kept for")
-        .with_callback(|observer| observer.observe(counters::slots(), &[]))
+        .with_callback(|observer| observer.observe(counters::SLOTS.load(Ordering::Relaxed), &[]))
         .build();
     meter
         .i64_observable_up_down_counter("apptoken.http.active_requests")
         .with_unit("{request}")
         .with_description("HTTP requests on their way to an issuer")
-        .with_callback(|observer| observer.observe(counters::requests_in_flight(), &[]))
+        .with_callback(|observer| observer.observe(counters::REQUESTS_IN_FLIGHT.load(Ordering::Relaxed), &[]))
         .build();
 }
 
