@@ -8,7 +8,7 @@ use std::time::Duration;
 use apptoken::clock::{Clock, ManualClock};
 use apptoken_jose::issue::Ca;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -42,16 +42,24 @@ pub enum Does {
 
 pub struct IllAuthority {
     address: SocketAddr,
+    /// Bound and never listening: while nobody listens, nobody else gets the port.
+    _port: TcpSocket,
     does: Arc<Mutex<Vec<Does>>>,
     server: Option<JoinHandle<()>>,
 }
 
 impl IllAuthority {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut authority = Self { address: listener.local_addr().unwrap(), does: Arc::default(), server: None };
-        authority.server = Some(tokio::spawn(serve(listener, authority.does.clone())));
+        let port = bound(([127, 0, 0, 1], 0).into());
+        let address = port.local_addr().unwrap();
+        let mut authority = Self { address, _port: port, does: Arc::default(), server: None };
+        authority.listen();
         authority
+    }
+
+    fn listen(&mut self) {
+        let listener = bound(self.address).listen(1024).unwrap();
+        self.server = Some(tokio::spawn(serve(listener, self.does.clone())));
     }
 
     pub fn url(&self) -> String {
@@ -65,8 +73,7 @@ impl IllAuthority {
             server.abort();
             assert!(server.await.unwrap_err().is_cancelled());
         } else if self.server.is_none() && !does.contains(&Does::Refuses) {
-            let listener = TcpListener::bind(self.address).await.unwrap();
-            self.server = Some(tokio::spawn(serve(listener, self.does.clone())));
+            self.listen();
         }
         *self.does.lock().unwrap() = does;
     }
@@ -78,6 +85,16 @@ impl Drop for IllAuthority {
             server.abort();
         }
     }
+}
+
+/// Two sockets of one process may share an address so, of which one listens.
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    #[cfg(unix)]
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 pub fn ca_pem() -> String {
