@@ -14,6 +14,8 @@ pub(super) struct Health {
 struct Illness {
     failures: u32,
     until: Moment,
+    /// Whether a request is on its way to see if it is over.
+    on_trial: bool,
 }
 
 impl Health {
@@ -24,7 +26,7 @@ impl Health {
             None => true,
             Some(illness) if now < illness.until => false,
             Some(illness) => {
-                illness.until = now + TRIAL;
+                (illness.until, illness.on_trial) = (now + TRIAL, true);
                 true
             }
         }
@@ -35,7 +37,12 @@ impl Health {
         if ill.len() >= MOST_KEPT && !ill.contains_key(region) {
             ill.clear();
         }
-        let illness = ill.entry(region.clone()).or_insert(Illness { failures: 0, until: now });
+        let illness = ill.entry(region.clone()).or_insert(Illness { failures: 0, until: now, on_trial: false });
+        if now < illness.until && !illness.on_trial {
+            // it was under way when the region fell ill
+            return;
+        }
+        illness.on_trial = false;
         illness.until = now + FIRST.saturating_mul(1 << illness.failures.min(10)).min(LONGEST);
         illness.failures += 1;
     }
@@ -76,10 +83,24 @@ mod tests {
         assert!(!health.may_try(&region, at(91 + 119)) && health.may_try(&region, at(91 + 120)));
         health.answered(&region);
         assert!(health.may_try(&region, at(211)) && health.may_try(&region, at(211)));
-        for _ in 0..100 {
-            health.failed(&region, at(300));
+        for trial in 1..100 {
+            health.failed(&region, at(trial * 1000));
+            assert!(health.may_try(&region, at(trial * 1000 + 600)), "never longer than ten minutes");
         }
-        assert!(health.may_try(&region, at(900)), "never longer than ten minutes");
+    }
+
+    #[test]
+    fn requests_that_fail_together_are_one_failure() {
+        let (health, region) = (Health::default(), Region::parse("westus").unwrap());
+        let at = |seconds: u64| Moment::from_millis(seconds * 1000);
+        for second in 0..20 {
+            health.failed(&region, at(second));
+        }
+        assert!(!health.may_try(&region, at(59)) && health.may_try(&region, at(60)));
+        for _ in 0..20 {
+            health.failed(&region, at(61));
+        }
+        assert!(!health.may_try(&region, at(61 + 119)) && health.may_try(&region, at(61 + 120)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::issuer_rule;
 use super::parse::checked;
 use crate::Error;
 use crate::error::ErrorKind;
-use crate::http::{Request, Response, TransportErrorKind, retry_after, send_with_retry};
+use crate::http::{Request, Response, TransportErrorKind, is_ill, retry_after, send_with_retry};
 
 /// What a client needs of it: checked before anything of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn address(authority: &Url) -> Url {
 
 fn read(response: &Response, authority: &Url, url: &Url, allow_http_loopback: bool) -> Result<Configuration, Error> {
     let status = response.status();
-    if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() {
+    if status == StatusCode::TOO_MANY_REQUESTS || is_ill(status) {
         let what = format!("the provider could not give its OpenID configuration at {url} (HTTP {})", status.as_u16());
         let error = Error::new(ErrorKind::Transport, what).transient().with_advice("try again later");
         return Err(error.with_retry_after(retry_after(response.headers())));

@@ -32,7 +32,7 @@ pub use limiter::RequestRate;
 pub(crate) use observed::Observed;
 pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
-pub(crate) use retry::{random_below, send_with_retry};
+pub(crate) use retry::{random_below, send_to_the_first, send_with_retry};
 pub(crate) use retry_after::retry_after;
 pub(crate) use skew::Skew;
 #[cfg(feature = "reqwest")]

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 
-use super::{DynTransport, Request, Response, TransportError, is_ill, retry_after};
-use crate::clock::Clock;
+use super::{DynTransport, Request, Response, TransportError, TransportErrorKind, is_ill, retry_after};
+use crate::clock::{Clock, within};
 use crate::telemetry::{self, TARGET};
 
 /// How often and how patiently a token request is sent again.
@@ -14,7 +14,8 @@ use crate::telemetry::{self, TARGET};
 /// until then, calls for this token fail at once, or get the kept one while it is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Further tries after the first. Default: 3. Zero switches retries off.
+    /// Further tries after the first, those included that the [circuit](crate::http::CircuitPolicy) holds back. Default: 3.
+    /// Zero switches retries off.
     pub max_retries: u32,
     /// The longest wait before the first retry; it doubles with each. The wait itself is random between zero and this
     /// (full jitter), so that many processes do not come back together. Default: 1 second.
@@ -80,12 +81,40 @@ pub(crate) async fn send_with_retry(
     policy: &RetryPolicy,
     request: Request,
 ) -> Result<Response, TransportError> {
+    tries(transport, clock, policy, request, None).await
+}
+
+/// The same to an endpoint behind which another stands: one that throttles is tried again; one that is ill, or says
+/// nothing for `patience`, is not.
+pub(crate) async fn send_to_the_first(
+    transport: &dyn DynTransport,
+    clock: &dyn Clock,
+    policy: &RetryPolicy,
+    request: Request,
+    patience: Duration,
+) -> Result<Response, TransportError> {
+    tries(transport, clock, policy, request, Some(patience)).await
+}
+
+async fn tries(
+    transport: &dyn DynTransport,
+    clock: &dyn Clock,
+    policy: &RetryPolicy,
+    request: Request,
+    first: Option<Duration>,
+) -> Result<Response, TransportError> {
     let started = clock.now();
     let mut retries = 0;
     let mut before = None;
     loop {
-        let outcome = transport.send(request.clone()).await;
-        let delay = policy.delay_after(&outcome, retries);
+        let sending = transport.send(request.clone());
+        let outcome = match first {
+            None => sending.await,
+            Some(patience) => within(clock, patience, sending).await.unwrap_or_else(|| {
+                Err(TransportError::new(TransportErrorKind::Timeout, format!("nothing within {patience:?}")))
+            }),
+        };
+        let delay = policy.delay_after(&outcome, retries).filter(|_| first.is_none() || throttles(&outcome));
         let delay = delay.filter(|delay| clock.now().since(started) + *delay <= policy.give_up_after);
         let withheld = matches!(&outcome, Err(error) if error.next_try().is_some());
         // a request that was withheld tells less than what became of the one before it
@@ -97,6 +126,10 @@ pub(crate) async fn send_with_retry(
         tracing::debug!(name: "apptoken.http.retry", target: TARGET, retries, delay_ms, "the request is sent again");
         clock.sleep(delay).await;
     }
+}
+
+fn throttles(outcome: &Result<Response, TransportError>) -> bool {
+    outcome.as_ref().is_ok_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// A random duration below `bound`. Spreads load and nothing else, so the standard library's per-instance hash keys are

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{App, Issuer};
 use crate::authority::{Channel, TokenEndpoint, Wanted};
-use crate::clock::{Clock, within};
+use crate::clock::Clock;
 use crate::credential::{AppToken, Means, Occasion, Proof, Used};
-use crate::http::{Request, Response, RetryPolicy, TransportError, TransportErrorKind, send_with_retry};
+use crate::http::{Request, Response, TransportError, send_to_the_first, send_with_retry};
 use crate::managed_identity::ManagedIdentity;
 use crate::request::Asked;
 use crate::token::{Additional, RegionUse, Scheme, header};
@@ -156,7 +156,6 @@ impl App {
         Exchanged { granted, instead, http }
     }
 
-    /// A region gets one try: the global endpoint stands behind it.
     async fn send(
         &self,
         request: Request,
@@ -164,13 +163,11 @@ impl App {
         asked: Asked<'_>,
         clock: &dyn Clock,
     ) -> Result<Response, TransportError> {
-        let Some(patience) = endpoint.patience() else {
-            let retry = self.retry.within(asked.deadline.since(clock.now()));
-            return send_with_retry(&*self.transport, clock, &retry, request).await;
-        };
-        let answer = send_with_retry(&*self.transport, clock, &RetryPolicy::NONE, request);
-        let late = || Err(TransportError::new(TransportErrorKind::Timeout, format!("nothing within {patience:?}")));
-        within(clock, patience, answer).await.unwrap_or_else(late)
+        let retry = self.retry.within(asked.deadline.since(clock.now()));
+        match endpoint.patience() {
+            None => send_with_retry(&*self.transport, clock, &retry, request).await,
+            Some(patience) => send_to_the_first(&*self.transport, clock, &retry, request, patience).await,
+        }
     }
 }
 

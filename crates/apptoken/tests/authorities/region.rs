@@ -153,9 +153,13 @@ async fn a_refusal_in_the_region_is_a_refusal() {
     let entra = Entra::start().await;
     let transport = entra.transport(&[PUBLIC, WEST], &[]);
     let client = entra.client(&transport).region("westeurope").build().unwrap();
-    entra.emulator.faults().next_token_requests(1, unwell(429));
+    let throttled = |seconds| Fault::Status { status: 429, retry_after: seconds, body: None };
+    entra.emulator.faults().next_token_requests(1, throttled(Some(Duration::from_secs(30))));
     let error = client.acquire_token_for_client(TODO).await.unwrap_err();
     assert_eq!((error.kind(), transport.take()), (ErrorKind::Throttled, vec![post(WEST)]), "{error:?}");
+    entra.emulator.faults().next_token_requests(2, throttled(Some(Duration::from_secs(3))));
+    let token = client.acquire_token_for_client(GRAPH).await.unwrap();
+    assert_eq!((transport.take(), region(&token)), (vec![post(WEST); 3], (west(), RegionOutcome::Named)));
     let client = entra.client(&transport).region("westeurope").tenant("nobody.example").build().unwrap();
     let error = client.acquire_token_for_client(TODO).await.unwrap_err();
     let asked = format!("POST https://{WEST}/nobody.example/oauth2/v2.0/token");
