@@ -27,12 +27,16 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 
+use self::sealed::MayBeHit as _;
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::ErrorKind;
-use crate::{AccessToken, Acquire, AcquireToken, AcquireTokenForClient, Error};
+use crate::{Acquire, AcquireSignedHttpRequest, AcquireToken, AcquireTokenForClient, Error};
 
 /// Waits for a token on the calling thread.
 pub trait Wait: sealed::Sealed {
+    /// The token, or the request that is signed with it.
+    type Output;
+
     /// Runs the call and waits for its outcome.
     ///
     /// Not for async code, which awaits the call: waiting there holds up the runtime's thread, and with it perhaps the very
@@ -40,20 +44,22 @@ pub trait Wait: sealed::Sealed {
     ///
     /// # Errors
     /// As the call's; and when the thread that drives connections cannot be made.
-    fn wait(self) -> Result<AccessToken, Error>;
+    fn wait(self) -> Result<Self::Output, Error>;
 }
 
-impl<'a, T> Wait for T
+impl<T, O> Wait for T
 where
-    T: sealed::Sealed + IntoFuture<Output = Result<AccessToken, Error>, IntoFuture = Acquire<'a>>,
+    T: sealed::Sealed + IntoFuture<Output = Result<O, Error>, IntoFuture: sealed::MayBeHit>,
 {
-    fn wait(self) -> Result<AccessToken, Error> {
+    type Output = O;
+
+    fn wait(self) -> Result<O, Error> {
         let mut call = pin!(self.into_future());
         // a hit is ready at once; whatever else begins to run needs the runtime from the start
         if call.is_hit()
-            && let Poll::Ready(token) = call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            && let Poll::Ready(outcome) = call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         {
-            return token;
+            return outcome;
         }
         let in_async_code = Handle::try_current().is_ok();
         let _entered = runtime()?.enter();
@@ -105,11 +111,29 @@ fn runtime() -> Result<&'static Handle, Error> {
 
 mod sealed {
     pub trait Sealed {}
+
+    pub trait MayBeHit {
+        fn is_hit(&self) -> bool;
+    }
 }
 
 impl sealed::Sealed for Acquire<'_> {}
 impl sealed::Sealed for AcquireToken<'_> {}
 impl sealed::Sealed for AcquireTokenForClient<'_> {}
+impl sealed::Sealed for AcquireSignedHttpRequest<'_> {}
+
+impl sealed::MayBeHit for Acquire<'_> {
+    fn is_hit(&self) -> bool {
+        Acquire::is_hit(self)
+    }
+}
+
+/// Each request is signed anew.
+impl sealed::MayBeHit for <AcquireSignedHttpRequest<'_> as IntoFuture>::IntoFuture {
+    fn is_hit(&self) -> bool {
+        false
+    }
+}
 
 /// As long as an acquisition may take, unless the builder says otherwise.
 const PATIENCE: Duration = crate::acquire::TIMEOUT;

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use apptoken::blocking::Wait as _;
-use apptoken::{Environment, ErrorKind, ManagedIdentityClient, RefreshReason};
+use apptoken::{Environment, ErrorKind, ManagedIdentityClient, PopRequest, RefreshReason};
 use common::{TODO, World, minutes};
 
 /// The local Entra ID, with threads of its own.
@@ -44,6 +44,14 @@ fn many_threads_wait_for_one_request() {
         .tenant("fabrikam.com")
         .wait()
         .unwrap_or_else(|_| source.token().wait().unwrap());
+}
+
+#[test]
+fn requests_are_signed_too() {
+    let (_runtime, world) = world();
+    let request = PopRequest::new(http::Method::GET, "https://api.contoso.com/todolist").unwrap();
+    let signed = world.client().acquire_token_for_client(TODO).signed_http_request(request).wait().unwrap();
+    assert!(signed.authorization_header().to_str().unwrap().starts_with("PoP "));
 }
 
 #[test]

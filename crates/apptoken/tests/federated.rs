@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use apptoken::clock::{Clock, ManualClock};
-use apptoken::http::{ReqwestTransport, Transport};
-use apptoken::{ConfidentialClient, ConfidentialClientBuilder, Environment, Error, ErrorKind, ManagedIdentityClient};
+use apptoken::http::{RequestRate, ReqwestTransport, Transport};
+use apptoken::{
+    ConfidentialClient, ConfidentialClientBuilder, Environment, Error, ErrorKind, ManagedIdentityClient, RegionOutcome,
+};
 use apptoken_jose::jwk::JwkSet;
 use apptoken_jose::{Algorithm, PublicKey, SigningKey, jws};
 use axum::body::Body;
@@ -404,11 +406,24 @@ async fn an_agent_proves_itself_by_its_blueprint() {
     agent.acquire_token_for_client(GRAPH).tenant("fabrikam.com").await.unwrap();
     assert_eq!((entra.requests(), blueprint.cached_tokens()), (5, 2));
 
+    // at the same place, under the same rate
+    let blueprint = daemon(&entra).client_secret(format!("{CANARY}-blueprint")).region("westeurope").build().unwrap();
+    let agent = blueprint.agent_identity(AGENT).build().unwrap();
+    let token = agent.acquire_token_for_client(GRAPH).await.unwrap();
+    // a region that this machine cannot resolve, as a rule
+    assert_ne!(token.metadata().region_outcome, RegionOutcome::NotUsed);
+    let global = blueprint.agent_identity(AGENT).region("DisableMsalForceRegion").build().unwrap();
+    let token = global.acquire_token_for_client(GRAPH).await.unwrap();
+    assert_eq!(token.metadata().region_outcome, RegionOutcome::NotUsed);
+    let error = blueprint.agent_identity(AGENT).request_rate(RequestRate::UNLIMITED).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert_eq!(entra.requests(), 8);
+
     // the general form: the request says which agent the first leg is for
     let by_request =
         ConfidentialClient::builder(AGENT).tenant(CONTOSO).authority(entra.url("")).allow_http_loopback(true);
     let by_request = by_request.app_assertion(blueprint.clone(), format!("{EXCHANGE}/.default")).build().unwrap();
     let call = by_request.acquire_token_for_client(GRAPH).fmi_path_for_client_assertion(AGENT);
     assert_eq!(call.await.unwrap().secret(), "the agent's");
-    assert_eq!(entra.requests(), 6, "the blueprint had the first leg's token");
+    assert_eq!(entra.requests(), 9, "the blueprint had the first leg's token");
 }

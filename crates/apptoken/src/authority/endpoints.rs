@@ -16,7 +16,7 @@ use super::{Authority, Cloud, Kind, Tenant};
 use crate::Error;
 use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::http::{DynTransport, Response, RetryPolicy, TransportError, TransportErrorKind};
+use crate::http::{DynTransport, Response, RetryPolicy, TransportError, TransportErrorKind, is_ill};
 use crate::token::{RegionOutcome, RegionUse};
 
 /// The token endpoints of one client.
@@ -121,11 +121,6 @@ impl Endpoints {
         &self.authority
     }
 
-    /// Whether Entra is asked about the host.
-    pub(crate) fn are_asked_about(&self) -> bool {
-        matches!(self.hosts, Hosts::Asked(_))
-    }
-
     /// The cloud as far as it is known without asking: its names are those that other MSALs keep tokens under.
     pub(crate) fn cloud(&self) -> Arc<Cloud> {
         match &self.hosts {
@@ -174,7 +169,10 @@ impl Endpoints {
             Err(error) => error.to_string(),
         };
         tracing::warn!(%region, why, "the region is ill; the global endpoint is asked");
-        self.health.failed(region, self.net.clock.now());
+        // what was not sent says nothing new about the region
+        if !matches!(answer, Err(error) if error.kind() == TransportErrorKind::Withheld) {
+            self.health.failed(region, self.net.clock.now());
+        }
         self.at(&self.cloud(), None, RegionOutcome::Ill, wanted).ok()
     }
 
@@ -277,10 +275,6 @@ impl fmt::Debug for Endpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.authority.fmt(f)
     }
-}
-
-fn is_ill(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 
 /// A regional endpoint that says nothing for this long is ill.

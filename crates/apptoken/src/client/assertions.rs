@@ -54,7 +54,7 @@ impl AssertionSource for AppAssertion {
 
 impl ConfidentialClient {
     /// Begins a client for an agent of this app, its blueprint, by the agent's id: at the same authority, in the same
-    /// tenant, over the same transport. The agent proves itself by a token that the blueprint gets for it
+    /// tenant and region, over the same transport, under one request rate and circuit. The agent proves itself by a token that the blueprint gets for it
     /// (`fmi_path`), in the tenant of each request.
     ///
     /// ```no_run

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 pub use acquire_token::AcquireToken;
 pub use builder::ConfidentialClientBuilder;
+use builder::Place;
 pub use environment_client::{AnyClient, EnvironmentClient, EnvironmentClientBuilder};
 pub use managed_identity::{ManagedIdentityClient, ManagedIdentityClientBuilder};
 pub use proof::AcquireSignedHttpRequest;
@@ -26,6 +27,7 @@ pub use source::TokenSource;
 use crate::Error;
 use crate::acquire::Inner;
 use crate::credential::Credential;
+use crate::environment::Environment;
 use crate::issuer::App;
 use crate::scope::IntoScopes;
 
@@ -46,6 +48,9 @@ use crate::scope::IntoScopes;
 pub struct ConfidentialClient {
     inner: Arc<Inner>,
     app: Arc<App>,
+    /// What it was built from, for others beside it.
+    place: Arc<Place>,
+    environment: Environment,
 }
 
 impl ConfidentialClient {

@@ -26,7 +26,7 @@ pub(crate) enum Issuer {
 /// An app, and where and how it asks.
 pub(crate) struct App {
     pub(crate) client_id: String,
-    pub(crate) endpoints: Endpoints,
+    pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) credential: Rotating,
     pub(crate) transport: Arc<dyn DynTransport>,
     pub(crate) retry: RetryPolicy,

@@ -2,10 +2,10 @@ use super::ConfidentialClientBuilder;
 use crate::Error;
 use crate::authority::{Authority, DETECT, Endpoints, Net, PUBLIC_CLOUD, Settings};
 use crate::environment::Environment;
-use crate::issuer::App;
 
 /// Where tokens come from, as the program gave it.
-pub(super) struct Place {
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::client) struct Place {
     authority: String,
     oidc: bool,
     tenant: Option<String>,
@@ -90,18 +90,6 @@ impl ConfidentialClientBuilder {
 }
 
 impl Place {
-    /// Another client's.
-    pub(super) fn of(app: &App, tenant: &str) -> Self {
-        let authority = app.endpoints.authority().origin();
-        Self {
-            allow_http_loopback: authority.starts_with("http:"),
-            authority,
-            tenant: Some(tenant.to_owned()),
-            discovery: app.endpoints.are_asked_about(),
-            ..Self::default()
-        }
-    }
-
     pub(super) fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::authority::Place;
+pub(super) use self::authority::Place;
 use self::credentials::Credentials;
 use self::network::Network;
 use super::ConfidentialClient;
@@ -40,6 +40,8 @@ pub struct ConfidentialClientBuilder {
     wrong: Option<Error>,
     token_cache: Option<TokenCache>,
     network: Network,
+    /// At the same place, what that one has found out about it need not be found out again.
+    beside: Option<ConfidentialClient>,
     timeout: Duration,
     extended_lifetime: bool,
     clock: Arc<dyn Clock>,
@@ -61,6 +63,7 @@ impl ConfidentialClientBuilder {
             pop_key: None,
             token_cache: None,
             network: Network::default(),
+            beside: None,
             timeout: acquire::TIMEOUT,
             extended_lifetime: false,
             clock: Arc::new(SystemClock),
@@ -69,10 +72,12 @@ impl ConfidentialClientBuilder {
 
     /// A client beside `other`: at its authority, in its tenant, by its transport and clock.
     pub(super) fn like(client_id: String, other: &ConfidentialClient) -> Self {
-        let app = &other.app;
         Self {
-            place: Place::of(app, other.tenant()),
-            network: Network::of(app),
+            place: (*other.place).clone(),
+            environment: other.environment.clone(),
+            any_scope: matches!(other.inner.scope_rule, ScopeRule::Any),
+            network: Network::of(&other.app),
+            beside: Some(other.clone()),
             timeout: other.inner.timeout,
             clock: other.inner.clock.clone(),
             ..Self::new(client_id)
@@ -166,8 +171,14 @@ impl ConfidentialClientBuilder {
         let (telemetry_headers, caller) = (self.network.telemetry_headers, std::mem::take(&mut self.network.caller));
         let transport = self.network.transport(self.clock.clone(), self.timeout)?;
         let net = Net { transport: transport.clone(), clock: self.clock.clone(), retry };
-        let endpoints = self.place.endpoints(&self.environment, net)?;
-        let credential = self.credentials.make(self.environment, self.place.allow_http_loopback, &*self.clock)?;
+        let same_place =
+            |other: &ConfidentialClient| *other.place == self.place && Arc::ptr_eq(&other.app.transport, &transport);
+        let endpoints = match self.beside.filter(same_place) {
+            Some(other) => other.app.endpoints.clone(),
+            None => Arc::new(self.place.endpoints(&self.environment, net)?),
+        };
+        let credential =
+            self.credentials.make(self.environment.clone(), self.place.allow_http_loopback, &*self.clock)?;
         let home = endpoints.authority().tenant().clone();
         let scope_rule = if self.any_scope { ScopeRule::Any } else { endpoints.authority().kind().scope_rule() };
         let (memory, level) = match &self.token_cache {
@@ -212,7 +223,8 @@ impl ConfidentialClientBuilder {
             extended_lifetime: self.extended_lifetime,
             clock: self.clock,
         };
-        Ok(ConfidentialClient { inner: Arc::new(inner), app })
+        let (place, environment) = (Arc::new(self.place), self.environment);
+        Ok(ConfidentialClient { inner: Arc::new(inner), app, place, environment })
     }
 }
 

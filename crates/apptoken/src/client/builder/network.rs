@@ -17,8 +17,8 @@ pub(super) struct Network {
     pub(super) retry: RetryPolicy,
     pub(super) telemetry_headers: bool,
     pub(super) caller: Caller,
-    rate: RequestRate,
-    circuit: CircuitPolicy,
+    rate: Option<RequestRate>,
+    circuit: Option<CircuitPolicy>,
 }
 
 impl Default for Network {
@@ -30,8 +30,8 @@ impl Default for Network {
             retry: RetryPolicy::default(),
             telemetry_headers: true,
             caller: Caller::default(),
-            rate: RequestRate::default(),
-            circuit: CircuitPolicy::default(),
+            rate: None,
+            circuit: None,
         }
     }
 }
@@ -79,14 +79,14 @@ impl ConfidentialClientBuilder {
     /// How fast, and how many at a time, requests go to one host. Default: 200 a second after a burst of 400, 64 at a
     /// time. A caller whose turn would come too late for its acquisition gets an error at once.
     pub fn request_rate(mut self, rate: RequestRate) -> Self {
-        self.network.rate = rate;
+        self.network.rate = Some(rate);
         self
     }
 
     /// When a host that keeps failing is left alone. Default: after five failures in a row, for up to ten seconds at a
     /// time.
     pub fn circuit(mut self, policy: CircuitPolicy) -> Self {
-        self.network.circuit = policy;
+        self.network.circuit = Some(policy);
         self
     }
 }
@@ -99,10 +99,15 @@ impl Network {
     }
 
     pub(super) fn transport(self, clock: Arc<dyn Clock>, patience: Duration) -> Result<Arc<dyn DynTransport>, Error> {
-        if let (Some(shared), None, true) = (&self.shared, &self.transport, self.roots.is_empty()) {
-            return Ok(shared.clone());
+        if let (Some(shared), None) = (self.shared, &self.transport) {
+            return match (&self.rate, &self.circuit, self.roots.is_empty()) {
+                (None, None, true) => Ok(shared),
+                _ => Err(Error::configuration("an agent's requests travel as its blueprint's do, and were to travel otherwise")
+                    .with_advice("set request rate, circuit and root certificates on the blueprint, or give the agent a transport of its own")),
+            };
         }
-        self.rate.check()?;
+        let (rate, circuit) = (self.rate.unwrap_or_default(), self.circuit.unwrap_or_default());
+        rate.check()?;
         let transport = match self.transport {
             Some(_) if !self.roots.is_empty() => {
                 return Err(Error::configuration(
@@ -115,7 +120,7 @@ impl Network {
         };
         // what is withheld was never sent, and is not observed as a request
         let observed = Box::new(Observed::new(transport, clock.clone()));
-        Ok(Arc::new(Guarded::new(observed, clock, self.rate, self.circuit, patience)))
+        Ok(Arc::new(Guarded::new(observed, clock, rate, circuit, patience)))
     }
 }
 
