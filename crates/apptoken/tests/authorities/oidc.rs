@@ -32,7 +32,7 @@ impl Provider {
                 "/realm/.well-known/openid-configuration" => configuration(told.load(Ordering::SeqCst), &base, request),
                 path if path.starts_with("/token") => json(
                     200,
-                    &value!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("from {path}") }),
+                    &value!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("from:{path}") }),
                 ),
                 _ => json(404, &value!(null)),
             }
@@ -73,7 +73,7 @@ async fn the_token_endpoint_is_what_the_provider_says() {
     let provider = Provider::good().await;
     let client = provider.client().build().unwrap();
     let token = client.acquire_token_for_client(SCOPE).await.unwrap();
-    assert_eq!((token.secret(), token.tenant_id(), token.scopes()), ("from /token", "", SCOPE));
+    assert_eq!((token.secret(), token.tenant_id(), token.scopes()), ("from:/token", "", SCOPE));
     assert_eq!(token.metadata().token_endpoint, provider.stub.url("/token"));
     assert_eq!(provider.stub.requests(), 2);
     client.acquire_token_for_client("other").await.unwrap();
@@ -201,13 +201,13 @@ async fn it_is_fetched_anew_once_a_day_and_outlives_an_outage() {
     ask().await.unwrap();
     assert_eq!(provider.stub.requests(), 3, "one document so far");
     provider.clock.advance(minutes(61));
-    assert_eq!(ask().await.unwrap().secret(), "from /token", "the old one serves");
+    assert_eq!(ask().await.unwrap().secret(), "from:/token", "the old one serves");
     assert_eq!(provider.stub.requests(), 5);
     ask().await.unwrap();
     assert_eq!(provider.stub.requests(), 6, "not asked for with every token");
     provider.is(2);
     provider.clock.advance(minutes(6));
-    assert_eq!(ask().await.unwrap().secret(), "from /token-moved");
+    assert_eq!(ask().await.unwrap().secret(), "from:/token-moved");
 }
 
 #[tokio::test]
