@@ -11,7 +11,7 @@ pub(crate) struct Told<'a> {
 }
 
 /// The library that stands between the program and this one, as it names itself.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Caller {
     pub(crate) name: String,
     pub(crate) version: String,

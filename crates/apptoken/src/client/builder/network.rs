@@ -94,8 +94,13 @@ impl ConfidentialClientBuilder {
 impl Network {
     /// As another client's requests travel, under its rate and its circuits.
     pub(super) fn of(app: &App) -> Self {
-        let (retry, telemetry_headers) = (app.retry, app.telemetry_headers);
-        Self { shared: Some(app.transport.clone()), retry, telemetry_headers, ..Self::default() }
+        Self {
+            shared: Some(app.transport.clone()),
+            retry: app.retry,
+            telemetry_headers: app.telemetry_headers,
+            caller: app.caller.clone(),
+            ..Self::default()
+        }
     }
 
     pub(super) fn transport(self, clock: Arc<dyn Clock>, patience: Duration) -> Result<Arc<dyn DynTransport>, Error> {
