@@ -388,7 +388,7 @@ async fn an_agent_proves_itself_by_its_blueprint() {
                 let token = jws::Unverified::parse(&assertion).unwrap();
                 token.verify(provider().public_key(), &[Algorithm::Rs256]).unwrap();
                 assert_eq!((&token.claims()["sub"], &token.claims()["iss"]), (&json!(AGENT), &json!(tenant)));
-                granted("the agent's")
+                granted("the-agents")
             }
             _ => json(401, &json!({ "error": "invalid_client", "error_codes": [700_016] })),
         }
@@ -398,7 +398,7 @@ async fn an_agent_proves_itself_by_its_blueprint() {
     let agent = blueprint.agent_identity(AGENT).build().unwrap();
     testkit::witness(&agent);
     assert_eq!((agent.client_id(), agent.tenant()), (AGENT, CONTOSO));
-    assert_eq!(agent.acquire_token_for_client(GRAPH).await.unwrap().secret(), "the agent's");
+    assert_eq!(agent.acquire_token_for_client(GRAPH).await.unwrap().secret(), "the-agents");
     assert_eq!(entra.requests(), 2);
     // the first leg's token is kept, for each agent and tenant apart
     agent.acquire_token_for_client(GRAPH).force_refresh(true).await.unwrap();
@@ -424,6 +424,6 @@ async fn an_agent_proves_itself_by_its_blueprint() {
         ConfidentialClient::builder(AGENT).tenant(CONTOSO).authority(entra.url("")).allow_http_loopback(true);
     let by_request = by_request.app_assertion(blueprint.clone(), format!("{EXCHANGE}/.default")).build().unwrap();
     let call = by_request.acquire_token_for_client(GRAPH).fmi_path_for_client_assertion(AGENT);
-    assert_eq!(call.await.unwrap().secret(), "the agent's");
+    assert_eq!(call.await.unwrap().secret(), "the-agents");
     assert_eq!(entra.requests(), 9, "the blueprint had the first leg's token");
 }
