@@ -23,7 +23,7 @@ mod factory;
 mod origin;
 mod token_acquirer;
 
-pub use downstream::{ApiResponse, Call, DownstreamApi, DownstreamApiOptions};
+pub use downstream::{ApiResponse, Call, DownstreamApi, DownstreamApiOptions, ProtocolScheme};
 pub use error::{ConfigurationError, Error, HttpError, ResponseError, TransportError};
 pub use factory::{TokenAcquirerFactory, TokenAcquirerFactoryBuilder};
 pub use token_acquirer::TokenAcquirer;

@@ -4,9 +4,11 @@
 mod common;
 
 use apptoken::AcquiredFrom;
-use apptoken_daemon::{TokenAcquirerFactory, TokenAcquirerFactoryBuilder};
+use apptoken_daemon::{Error, ProtocolScheme, TokenAcquirerFactory, TokenAcquirerFactoryBuilder};
 use apptoken_emulator::{Emulator, Seed};
+use apptoken_jose::issue;
 use apptoken_jose::jws::Unverified;
+use common::tls::TlsApi;
 use common::{Api, NO_VARIABLES, Seen, Settings, bare, json};
 use serde_json::{Value, json};
 use testkit::keys;
@@ -301,6 +303,81 @@ async fn many_callers_one_token_request() {
         call.await.unwrap();
     }
     assert_eq!((world.api.seen().len(), world.entra.token_requests()), (50, 1));
+}
+
+/// `MTLS_POP`: the token is bound to the app's certificate, and the connection to the API shows that.
+#[tokio::test]
+async fn a_call_shows_the_certificate_that_its_token_is_bound_to() {
+    testkit::init();
+    let start = Emulator::builder().seed(seed()).ask_for_client_certificates().start();
+    let entra = start.await.unwrap();
+    let (leaf, key) = issue::self_signed("daemon", entra.clock().now(), 30).unwrap();
+    entra.directory().add_certificate(DAEMON, "own", &leaf).unwrap();
+    let api = TlsApi::start(&leaf, entra.clock().now()).await;
+    let own = json!([{ "SourceType": "Path", "CertificateDiskPath": "daemon.pem" }]);
+    let settings = Settings::new(
+        json!({
+            "AzureAd": { "Instance": entra.authority(), "TenantId": CONTOSO, "ClientId": DAEMON, "ClientCredentials": own },
+            "MyWebApi": { "BaseUrl": api.base, "Scopes": [SCOPE], "ProtocolScheme": "mtls_pop" },
+        })
+        .to_string(),
+    );
+    settings.write("daemon.pem", format!("{}{}", leaf.to_pem(), key.to_pkcs8_pem().unwrap().as_str()));
+    let factory = TokenAcquirerFactory::builder()
+        .file(settings.path("appsettings.json"))
+        .environment(NO_VARIABLES)
+        .add_root_certificate_pem(entra.ca_pem())
+        .add_api_root_certificate_pem(&api.ca_pem)
+        .build()
+        .unwrap();
+    let web_api = factory.downstream_api("MyWebApi").unwrap();
+    testkit::witness(&web_api);
+    for _ in 0..2 {
+        let (header, shown): (String, String) = web_api.get_for_app().await.unwrap();
+        let token = header.strip_prefix("mtls_pop ").unwrap();
+        let claims = Unverified::parse(token).unwrap().claims().clone();
+        assert_eq!(claims["cnf"]["x5t#S256"], shown.as_str());
+        assert_eq!(shown, leaf.x5t_s256());
+    }
+    assert_eq!(entra.token_requests(), 1);
+    // in code: a plain token for the same API; and no bound one over plain http
+    let plain = web_api.get_for_app::<(String, String)>().with(|call| call.protocol_scheme(ProtocolScheme::Bearer));
+    assert!(matches!(plain.await.unwrap_err(), Error::Transport(_)), "this API wants the certificate");
+    let http = web_api.get_for_app::<()>().with(|call| call.base_url("http://localhost:9/"));
+    assert!(http.await.unwrap_err().to_string().contains("call the API over https"));
+}
+
+/// `PoP`: each call carries a signature over its own method, host and path, around one token.
+#[tokio::test]
+async fn a_call_is_signed_with_the_key_that_its_token_is_bound_to() {
+    let world = World::with_api(|seen| match seen.path.as_str() {
+        "/echo" => json(500, seen.header("authorization").unwrap()),
+        _ => json(200, "[]"),
+    })
+    .await;
+    let variables = [("MyWebApi__ProtocolScheme", "PoP")];
+    let factory = world.builder().environment(variables).build().unwrap();
+    let api = factory.downstream_api("MyWebApi").unwrap();
+    let _: Value = api.get_for_app().await.unwrap();
+    let _: Value = api.post_for_app(&json!({})).with(|call| call.relative_path("other")).await.unwrap();
+    let seen = world.api.seen();
+    let signed: Vec<_> = seen
+        .iter()
+        .map(|seen| {
+            let header = seen.header("authorization").unwrap();
+            Unverified::parse(header.strip_prefix("PoP ").unwrap()).unwrap().claims().clone()
+        })
+        .collect();
+    let host = world.api.base.trim_start_matches("http://").trim_end_matches('/');
+    for (claims, (method, path)) in signed.iter().zip([("GET", "/api/TodoList"), ("POST", "/other")]) {
+        assert_eq!((&claims["m"], &claims["p"], &claims["u"]), (&json!(method), &json!(path), &json!(host)));
+    }
+    assert_eq!(signed[0]["at"], signed[1]["at"]);
+    assert_ne!(signed[0]["nonce"], signed[1]["nonce"]);
+    assert_eq!(world.entra.token_requests(), 1);
+    let error = api.get_for_app::<()>().with(|call| call.relative_path("echo")).await.unwrap_err();
+    testkit::witness_error(&error);
+    assert_eq!(error.http().unwrap().body(), "PoP [the token]");
 }
 
 #[tokio::test]

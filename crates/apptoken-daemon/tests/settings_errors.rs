@@ -410,8 +410,28 @@ fn the_api() {
             "MyWebApi:HttpMethod is \"Fetch\": what belongs there is Get, Post, Put, Patch or Delete".into(),
         ),
         (
+            format!(r#"{good}, "ProtocolScheme": "Basic""#),
+            "MyWebApi:ProtocolScheme is \"Basic\": what belongs there is Bearer, MTLS_POP or PoP".into(),
+        ),
+        (
+            format!(r#"{good}, "ProtocolScheme": "MTLS""#),
+            "MyWebApi:ProtocolScheme is MTLS, a call without a token, and every call here has one: what belongs there is MTLS_POP, which shows the certificate too".into(),
+        ),
+        (
+            r#""BaseUrl": "http://localhost/", "Scopes": [ "api://todolist/.default" ], "ProtocolScheme": "MTLS_POP""#.into(),
+            "MyWebApi:ProtocolScheme is MTLS_POP, and BaseUrl begins with http://, where no certificate can be shown: write https".into(),
+        ),
+        (
             format!(r#"{good}, "ProtocolScheme": "MTLS_POP""#),
-            "MyWebApi:ProtocolScheme is \"MTLS_POP\", which is not supported yet: what belongs there is Bearer".into(),
+            "MyWebApi:ProtocolScheme cannot be used: a token that is bound to a certificate was asked for, and the credential has none: give the client a certificate, or a bound_client_assertion".into(),
+        ),
+        (
+            format!(r#"{good}, "ProtocolScheme": "PoP", "AcquireTokenOptions": {{ "ManagedIdentity": {{ "UserAssignedClientId": "a" }} }}"#),
+            "MyWebApi:ProtocolScheme is set beside ManagedIdentity, whose tokens have no such option: leave it out".into(),
+        ),
+        (
+            format!(r#"{good}, "AcquireTokenOptions": {{ "PopPublicKey": "a" }}"#),
+            "MyWebApi:AcquireTokenOptions:PopPublicKey is set: it binds the token to a key that signs elsewhere, and requests are signed here: set ProtocolScheme to PoP, and give the key in code, to the client's pop_key".into(),
         ),
         (
             format!(r#"{good}, "RequestAppToken": "maybe""#),

@@ -34,6 +34,10 @@ impl BaseUrl {
         Ok(Self(url))
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// The base without its trailing slash, one slash, the path without its leading one; then the query, with
     /// everything but RFC 3986's unreserved characters percent-encoded.
     ///

@@ -1,9 +1,11 @@
-//! The HTTP clients of a factory: one for APIs on this machine, one for all others.
+//! The HTTP clients of a factory: one for APIs on this machine, one for all others; and one more for each certificate that
+//! connections show.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use apptoken::ClientIdentity;
 use http::Method;
 use url::Url;
 
@@ -18,6 +20,14 @@ pub(crate) struct HttpClient {
     client: OnceLock<reqwest::Client>,
     /// To this machine, by no proxy: it would be handed the token, in clear where plain http is used.
     direct: OnceLock<reqwest::Client>,
+    /// Those that show a certificate, the one used last at the end: a connection shows it to whoever asks.
+    showing: Mutex<Vec<Showing>>,
+}
+
+struct Showing {
+    identity: ClientIdentity,
+    direct: bool,
+    client: reqwest::Client,
 }
 
 /// What a user may set.
@@ -33,28 +43,72 @@ pub(crate) struct HttpSettings {
 
 impl HttpClient {
     pub(crate) fn new(settings: HttpSettings) -> Self {
-        Self { settings, client: OnceLock::new(), direct: OnceLock::new() }
+        Self { settings, client: OnceLock::new(), direct: OnceLock::new(), showing: Mutex::default() }
     }
 
     pub(crate) fn max_response_bytes(&self) -> usize {
         self.settings.max_response_bytes
     }
 
-    /// The client for calls of `url`.
-    pub(crate) fn get(&self, url: &Url) -> Result<&reqwest::Client, ConfigurationError> {
+    /// The client for calls of `url`, by connections that show `identity`.
+    pub(crate) fn get(
+        &self,
+        url: &Url,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<reqwest::Client, ConfigurationError> {
         let direct = is_on_this_machine(url);
+        if let Some(identity) = identity {
+            return if url.scheme() == "https" {
+                self.showing(identity, direct)
+            } else {
+                let problem =
+                    "the token is bound to a certificate, which plain http cannot show: call the API over https";
+                Err(ConfigurationError::new(problem))
+            };
+        }
         let slot = if direct { &self.direct } else { &self.client };
         if let Some(client) = slot.get() {
-            return Ok(client);
+            return Ok(client.clone());
         }
         // two first calls may both make a client; one is kept
-        let client = self.settings.client(direct)?;
-        Ok(slot.get_or_init(|| client))
+        let client = self.settings.client(direct, None)?;
+        Ok(slot.get_or_init(|| client).clone())
+    }
+
+    fn showing(&self, identity: &ClientIdentity, direct: bool) -> Result<reqwest::Client, ConfigurationError> {
+        if let Some(client) = take(&mut self.shown(), identity, direct) {
+            return Ok(client);
+        }
+        // as above
+        let client = self.settings.client(direct, Some(identity))?;
+        let mut all = self.shown();
+        if let Some(client) = take(&mut all, identity, direct) {
+            return Ok(client);
+        }
+        if all.len() >= MOST_SHOWING {
+            all.remove(0);
+        }
+        all.push(Showing { identity: identity.clone(), direct, client: client.clone() });
+        Ok(client)
+    }
+
+    /// Whole after a panic: it is changed by single calls.
+    fn shown(&self) -> MutexGuard<'_, Vec<Showing>> {
+        self.showing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The client that shows `identity`, which then stands at the end.
+fn take(all: &mut [Showing], identity: &ClientIdentity, direct: bool) -> Option<reqwest::Client> {
+    let place = all.iter().position(|one| one.direct == direct && one.identity == *identity)?;
+    let client = all[place].client.clone();
+    all[place..].rotate_left(1);
+    Some(client)
+}
+
 impl HttpSettings {
-    fn client(&self, direct: bool) -> Result<reqwest::Client, ConfigurationError> {
+    fn client(&self, direct: bool, identity: Option<&ClientIdentity>) -> Result<reqwest::Client, ConfigurationError> {
+        let identity = identity.map(reqwest_identity).transpose()?;
         let mut roots = Vec::new();
         for pem in &self.roots {
             let added = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
@@ -72,6 +126,10 @@ impl HttpSettings {
                 .timeout(self.timeout)
                 .user_agent(concat!("apptoken-daemon/", env!("CARGO_PKG_VERSION")));
             let builder = if direct { builder.no_proxy() } else { builder };
+            let builder = match &identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
+            };
             let roots = roots.iter().cloned();
             if own_roots_only { builder.tls_certs_only(roots) } else { builder.tls_certs_merge(roots) }.build()
         };
@@ -129,3 +187,12 @@ fn innermost(error: &reqwest::Error) -> String {
     }
     innermost.to_string()
 }
+
+fn reqwest_identity(identity: &ClientIdentity) -> Result<reqwest::Identity, ConfigurationError> {
+    let unusable = |why: String| ConfigurationError::new(format!("the certificate cannot be shown on TLS: {why}"));
+    let pem = identity.to_pem().map_err(|error| unusable(error.to_string()))?;
+    reqwest::Identity::from_pem(pem.as_bytes()).map_err(|error| unusable(innermost(&error)))
+}
+
+/// Certificates are few: those of a factory's apps, while one follows another.
+const MOST_SHOWING: usize = 16;

@@ -10,7 +10,7 @@ pub(super) const SCOPES: Key = Key::new(
     "the API's App ID URI and /.default, such as [ \"api://00001111-aaaa-2222-bbbb-3333cccc4444/.default\" ]",
 );
 pub(super) const HTTP_METHOD: Key = Key::new("HttpMethod", "Get, Post, Put, Patch or Delete");
-pub(super) const PROTOCOL_SCHEME: Key = Key::new("ProtocolScheme", "Bearer");
+pub(super) const PROTOCOL_SCHEME: Key = Key::new("ProtocolScheme", "Bearer, MTLS_POP or PoP");
 pub(super) const ACCEPT_HEADER: Key = Key::new("AcceptHeader", "a media type, such as application/json");
 pub(super) const CONTENT_TYPE: Key = Key::new("ContentType", "a media type, such as application/json");
 pub(super) const EXTRA_HEADERS: Key = Key::new("ExtraHeaderParameters", "an object of header names and values");
@@ -68,7 +68,10 @@ pub(super) const UNSUPPORTED_OF_TOKEN: [(&str, &str); 5] = [
         "it holds what only .NET's code makes: set options of the token in the program, by acquire_token",
     ),
     ("LongRunningWebApiSessionKey", "it belongs to tokens of users: leave it out"),
-    ("PopClaim", "it is not supported yet: leave it out"),
-    ("PopPublicKey", "it is not supported yet: leave it out"),
+    ("PopClaim", NOT_OUR_KEY),
+    ("PopPublicKey", NOT_OUR_KEY),
     ("UserFlow", "it belongs to tokens of users: leave it out"),
 ];
+
+const NOT_OUR_KEY: &str = "it binds the token to a key that signs elsewhere, and requests are signed here: set ProtocolScheme to \
+    PoP, and give the key in code, to the client's pop_key";

@@ -6,11 +6,13 @@ mod header;
 mod http_client;
 mod keys;
 mod options;
+mod proof;
 mod response;
 pub(crate) mod section;
 
 pub use call::Call;
 pub use options::DownstreamApiOptions;
+pub use proof::ProtocolScheme;
 pub use response::ApiResponse;
 
 pub(crate) use http_client::{HttpClient, HttpSettings};
@@ -19,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use apptoken::http::claims_challenge;
-use apptoken::{AccessToken, ConfidentialClient, ManagedIdentityClient, TokenSource};
+use apptoken::{ConfidentialClient, ManagedIdentityClient, TokenSource};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -27,7 +29,8 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use self::http_client::failure;
-use crate::error::Error;
+use self::proof::Pass;
+use crate::error::{ConfigurationError, Error};
 
 /// An API that a section of the settings describes. Cloning it counts a reference; make one and keep it.
 ///
@@ -128,37 +131,42 @@ impl DownstreamApi {
 
     async fn send(&self, options: &DownstreamApiOptions) -> Result<ApiResponse, Error> {
         let url = options.url()?;
-        let token = self.token(options, None).await?;
-        let response = self.transmit(options, &url, &token).await?;
+        let pass = self.pass(options, &url, None).await?;
+        let response = self.transmit(options, &url, pass).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
         let Some(claims) = claims_challenge(response.headers()) else { return Ok(response) };
         tracing::info!(api = self.0.name, "the API demands other claims: one new token, one more try");
         drop(response);
-        let token = self.token(options, Some(&claims)).await?;
-        self.transmit(options, &url, &token).await
+        let pass = self.pass(options, &url, Some(&claims)).await?;
+        self.transmit(options, &url, pass).await
     }
 
-    async fn token(&self, options: &DownstreamApiOptions, claims: Option<&str>) -> Result<AccessToken, Error> {
+    async fn pass(&self, options: &DownstreamApiOptions, url: &Url, claims: Option<&str>) -> Result<Pass, Error> {
         let scope = options.scope.as_str();
-        Ok(match &self.0.caller {
-            Caller::App(client) => options.token.of_app(client.acquire_token_for_client(scope), claims).await?,
-            Caller::ManagedIdentity(client) => options.token.of_identity(client.acquire_token(scope), claims)?.await?,
-        })
+        let pass = match &self.0.caller {
+            Caller::App(client) => {
+                let call = options.token.of_app(client.acquire_token_for_client(scope), claims);
+                options.scheme.pass(call, &options.http_method, url).await?
+            }
+            Caller::ManagedIdentity(_) if options.scheme != ProtocolScheme::Bearer => {
+                let problem = "is set for a call that a managed identity makes, whose tokens are Bearer";
+                return Err(ConfigurationError::new(problem).with_key(keys::PROTOCOL_SCHEME.name).into());
+            }
+            Caller::ManagedIdentity(client) => {
+                options.token.of_identity(client.acquire_token(scope), claims)?.await?.into()
+            }
+        };
+        Ok(pass)
     }
 
-    async fn transmit(
-        &self,
-        options: &DownstreamApiOptions,
-        url: &Url,
-        token: &AccessToken,
-    ) -> Result<ApiResponse, Error> {
+    async fn transmit(&self, options: &DownstreamApiOptions, url: &Url, pass: Pass) -> Result<ApiResponse, Error> {
         let (method, shown) = (options.http_method.clone(), address::without_query(url));
         let mut headers = options.headers.clone();
         headers.insert(ACCEPT, options.accept.clone());
-        headers.insert(AUTHORIZATION, token.authorization_header());
-        let mut request = self.0.http.get(url)?.request(method.clone(), url.clone());
+        headers.insert(AUTHORIZATION, pass.authorization.clone());
+        let mut request = self.0.http.get(url, pass.token.binding_certificate())?.request(method.clone(), url.clone());
         if let Some(body) = &options.body {
             headers.insert(CONTENT_TYPE, options.content_type.clone());
             request = request.body(body.clone());
@@ -167,7 +175,7 @@ impl DownstreamApi {
         let inner = request.headers(headers).send().await.map_err(|error| failure(error, &method, &shown))?;
         tracing::debug!(api = self.0.name, status = inner.status().as_u16(), "the API answered");
         let limit = self.0.http.max_response_bytes();
-        Ok(ApiResponse { inner, method, url: shown, limit, token: token.clone() })
+        Ok(ApiResponse { inner, method, url: shown, limit, pass })
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::address::{BaseUrl, without_query};
-use super::{header, keys};
+use super::{ProtocolScheme, header, keys};
 use crate::configuration::Key;
 use crate::error::ConfigurationError;
 
@@ -31,6 +31,7 @@ pub struct DownstreamApiOptions {
     pub(super) content_type: HeaderValue,
     pub(super) headers: HeaderMap,
     pub(super) query: Vec<(String, String)>,
+    pub(super) scheme: ProtocolScheme,
     pub(super) token: AcquireTokenOptions,
     pub(super) body: Option<Bytes>,
     pub(super) allow_http: bool,
@@ -152,6 +153,12 @@ impl DownstreamApiOptions {
         self
     }
 
+    /// Whether the token is shown with a proof.
+    pub fn protocol_scheme(mut self, scheme: ProtocolScheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
     /// Another `Accept` header.
     pub fn accept_header(self, media_type: impl AsRef<str>) -> Self {
         let parsed = header::header_value(media_type.as_ref());
@@ -258,6 +265,7 @@ impl fmt::Debug for DownstreamApiOptions {
             .field("url", &self.url().map(|url| without_query(&url)))
             .field("http_method", &self.http_method)
             .field("scope", &self.scope)
+            .field("protocol_scheme", &self.scheme)
             .field("extra_headers", &headers)
             .field("extra_query", &query)
             .field("token", &self.token)

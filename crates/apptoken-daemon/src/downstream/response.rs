@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use apptoken::AccessToken;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::http_client::failure;
+use super::proof::Pass;
 use crate::error::{Error, HttpError, HttpErrorParts, ResponseError};
 
 /// The answer to [`call_for_app`](crate::DownstreamApi::call_for_app), whatever its status; its body is not read yet.
@@ -21,7 +21,7 @@ pub struct ApiResponse {
     /// Bytes.
     pub(super) limit: usize,
     /// What was sent, so that an API that echoes its requests puts it into no error.
-    pub(super) token: AccessToken,
+    pub(super) pass: Pass,
 }
 
 impl ApiResponse {
@@ -124,7 +124,7 @@ impl ApiResponse {
     }
 
     fn without_token(&self, text: &str) -> String {
-        text.replace(self.token.secret(), "[the token]")
+        self.pass.taken_from(text)
     }
 
     fn unusable(&self, problem: String) -> Error {

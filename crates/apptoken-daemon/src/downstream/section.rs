@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::address::BaseUrl;
 use super::options::{AcquireTokenOptions, DownstreamApiOptions};
-use super::{Caller, header, keys};
+use super::{Caller, ProtocolScheme, header, keys};
 use crate::configuration::{Key, Section, Text};
 use crate::error::{ConfigurationError, with_advice};
 use crate::origin::Origin;
@@ -36,6 +36,7 @@ enum OptionToCheck {
     Query(String, String),
     Header(String, String),
     FmiPath(String),
+    Scheme(ProtocolScheme),
 }
 
 impl ApiSettings {
@@ -61,6 +62,8 @@ impl ApiSettings {
                 OptionToCheck::Query(name, value) => call.extra_query_parameter(name, value),
                 OptionToCheck::Header(name, value) => call.extra_header(name, value),
                 OptionToCheck::FmiPath(path) => call.fmi_path(path),
+                OptionToCheck::Scheme(ProtocolScheme::MtlsPop) => call.mtls_proof_of_possession(),
+                OptionToCheck::Scheme(_) => call,
             };
             call.token_source().map_err(|error| refused(error, key, origin))?;
         }
@@ -79,14 +82,17 @@ pub(crate) fn read(section: &Section<'_>, allow_http: bool) -> Result<ApiSetting
         .join(&relative_path, &[])
         .map_err(|problem| path.as_ref().map_or_else(|| base.error(&problem), |path| path.error(&problem)))?;
     let scope = scope(section)?;
-    bearer(section)?;
+    let (scheme, scheme_at) = protocol_scheme(section, &base_url)?;
     if section.boolean(&keys::REQUEST_APP_TOKEN)? == Some(false) {
         tracing::warn!(
             "{}:RequestAppToken is false; calls here are made with an app token all the same",
             section.name()
         );
     }
-    let TokenSettings { token, app, identity, option_at } = acquire_token_options(section)?;
+    let TokenSettings { token, app, identity, mut option_at } = acquire_token_options(section)?;
+    if scheme != ProtocolScheme::Bearer {
+        option_at.extend(scheme_at.map(|at| (OptionToCheck::Scheme(scheme), at.key.to_owned(), at.origin.clone())));
+    }
     let options = DownstreamApiOptions {
         base_url,
         relative_path,
@@ -96,6 +102,7 @@ pub(crate) fn read(section: &Section<'_>, allow_http: bool) -> Result<ApiSetting
         content_type: media_type(section, &keys::CONTENT_TYPE)?,
         headers: headers(section)?,
         query: section.pairs(&keys::EXTRA_QUERY)?.into_iter().map(|(name, value, _)| (name, value)).collect(),
+        scheme,
         token,
         body: None,
         allow_http,
@@ -120,12 +127,25 @@ fn scope<'c>(section: &Section<'c>) -> Result<Text<'c>, ConfigurationError> {
     }
 }
 
-fn bearer(section: &Section<'_>) -> Result<(), ConfigurationError> {
-    match section.text(&keys::PROTOCOL_SCHEME)? {
-        Some(text) if !text.value.eq_ignore_ascii_case("Bearer") => {
-            Err(text.error(format!("is {:?}, which is not supported yet: what belongs there is Bearer", text.value)))
+fn protocol_scheme<'c>(
+    section: &Section<'c>,
+    base: &BaseUrl,
+) -> Result<(ProtocolScheme, Option<Text<'c>>), ConfigurationError> {
+    let Some(text) = section.text(&keys::PROTOCOL_SCHEME)? else { return Ok((ProtocolScheme::Bearer, None)) };
+    match ProtocolScheme::parse(text.value) {
+        Some(ProtocolScheme::MtlsPop) if !base.is_https() => {
+            Err(text.error("is MTLS_POP, and BaseUrl begins with http://, where no certificate can be shown: write https"))
         }
-        _ => Ok(()),
+        Some(scheme) => Ok((scheme, Some(text))),
+        None if text.value.eq_ignore_ascii_case("MTLS") => Err(text.error(
+            "is MTLS, a call without a token, and every call here has one: what belongs there is MTLS_POP, which shows the \
+             certificate too",
+        )),
+        None => Err(text.error(format!(
+            "is {:?}: what belongs there is {}",
+            text.value,
+            keys::PROTOCOL_SCHEME.wants
+        ))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Settings on disk, an authority that answers from memory, and an API that remembers what it was sent.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by tests that each use a part")]
 
+pub mod tls;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
