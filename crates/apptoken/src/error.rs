@@ -27,6 +27,8 @@ struct Inner {
     retry_after: Option<Duration>,
     /// It is this client's own pause, and not the authority's wish.
     withheld: bool,
+    /// The generation of the credential that it was said to, if it is not the one that the request began with.
+    credential: Option<u64>,
     correlation_id: Option<Uuid>,
     metadata: Option<Box<FailureMetadata>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -180,6 +182,16 @@ impl Error {
         self.with(|inner| change(inner.metadata.get_or_insert_default()))
     }
 
+    /// It was said to another credential than the one that the request began with.
+    pub(crate) fn said_to(self, generation: u64) -> Self {
+        self.with(|inner| inner.credential = Some(generation))
+    }
+
+    /// The generation of the credential that it was said to, if it is not the one that the request began with.
+    pub(crate) fn heard_by(&self) -> Option<u64> {
+        self.0.credential
+    }
+
     pub(crate) fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let source = source.into();
         self.with(|inner| inner.source = Some(source.into()))
@@ -212,6 +224,7 @@ impl Inner {
             transient: self.transient,
             retry_after: self.retry_after,
             withheld: self.withheld,
+            credential: self.credential,
             correlation_id: self.correlation_id,
             metadata: self.metadata.clone(),
             source: self.source.clone(),

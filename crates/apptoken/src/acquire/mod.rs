@@ -342,7 +342,7 @@ fn failed(client: &Inner, slot: &Slot, error: &Error, generation: u64) {
         kind = error.kind().in_words(), transient = error.is_transient(), retry_after_ms, advice = error.advice(),
         %error, "no token"
     );
-    slot.failed(error, client.clock.now(), generation);
+    slot.failed(error, client.clock.now(), error.heard_by().unwrap_or(generation));
 }
 
 /// No request was made, as the authority wants to be left alone.

@@ -56,15 +56,15 @@ impl Memory {
         self.slots.pin().get_or_insert_with(owned, Arc::default).clone()
     }
 
-    /// Forgets the tokens of one tenant, or all. Whoever holds a slot goes on with it, empty.
+    /// Forgets the tokens of one tenant, or all. A slot that somebody holds stays, empty: its key has no other.
     pub(crate) fn clear(&self, tenant: Option<&str>) {
         let slots = self.slots.pin();
         slots.retain(|key, slot| {
-            let stays = tenant.is_some_and(|tenant| !tenant.eq_ignore_ascii_case(&key.tenant));
-            if !stays {
-                slot.clear();
+            if tenant.is_some_and(|tenant| !tenant.eq_ignore_ascii_case(&key.tenant)) {
+                return true;
             }
-            stays
+            slot.clear();
+            !is_idle(slot)
         });
     }
 
@@ -78,17 +78,21 @@ impl Memory {
         self.slots.len()
     }
 
+    /// How many slots hold a token; they are counted one by one.
+    pub(crate) fn tokens(&self) -> usize {
+        self.slots.pin().values().filter(|slot| slot.ends_at().is_some()).count()
+    }
+
     /// Drops the expired slots that nobody holds; when that is not enough, the sixteenth of the others that was filled
     /// longest ago. One pass over the map for each sixteenth of it that is inserted.
     fn make_room(&self, now: Moment) {
         let slots = self.slots.pin();
-        // one count is the map's own: more means a TokenSource, or a request in flight
-        let idle = |slot: &Arc<Slot>| Arc::strong_count(slot) == 1;
-        slots.retain(|_, slot| !idle(slot) || slot.ends_at().is_some_and(|end| now < end));
+        slots.retain(|_, slot| !is_idle(slot) || slot.ends_at().is_some_and(|end| now < end));
         if slots.len() < self.max_entries {
             return;
         }
-        let mut ages = slots.values().filter(|slot| idle(slot)).filter_map(|slot| slot.filled_at()).collect::<Vec<_>>();
+        let mut ages =
+            slots.values().filter(|slot| is_idle(slot)).filter_map(|slot| slot.filled_at()).collect::<Vec<_>>();
         let some = (self.max_entries / 16).min(ages.len().saturating_sub(1));
         if ages.is_empty() {
             return;
@@ -97,11 +101,16 @@ impl Memory {
         // counted, because many may have been filled at the same tick of the clock
         let mut left = some + 1;
         slots.retain(|_, slot| {
-            let stays = left == 0 || !idle(slot) || slot.filled_at().is_some_and(|filled| oldest < filled);
+            let stays = left == 0 || !is_idle(slot) || slot.filled_at().is_some_and(|filled| oldest < filled);
             left -= usize::from(!stays);
             stays
         });
     }
+}
+
+/// One count is the map's own: more means a TokenSource, or a request in flight.
+fn is_idle(slot: &Arc<Slot>) -> bool {
+    Arc::strong_count(slot) == 1
 }
 
 impl fmt::Debug for Memory {
@@ -182,6 +191,19 @@ mod tests {
             &memory.slot(KeyRef { tenant: "ab", scope: "c", extra: "" }, now),
             &memory.slot(KeyRef { tenant: "a", scope: "bc", extra: "" }, now)
         ));
+    }
+
+    #[test]
+    fn a_slot_that_is_held_is_the_only_one_of_its_key_after_a_clearing_too() {
+        let memory = Memory::new(10);
+        let held = memory.slot(key("held"), at(1));
+        for scope in ["held", "idle"] {
+            memory.slot(key(scope), at(1)).store(token(50, 55, 60), at(1), 0);
+        }
+        assert_eq!((memory.len(), memory.tokens()), (2, 2));
+        memory.clear(None);
+        assert_eq!((memory.len(), memory.tokens()), (1, 0));
+        assert!(Arc::ptr_eq(&held, &memory.slot(key("held"), at(1))));
     }
 
     #[test]

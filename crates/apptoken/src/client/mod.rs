@@ -136,7 +136,7 @@ impl ConfidentialClient {
     /// How many tokens are kept, expired ones included.
     #[must_use]
     pub fn cached_tokens(&self) -> usize {
-        self.inner.memory.len()
+        self.inner.memory.tokens()
     }
 }
 

@@ -100,8 +100,10 @@ impl App {
         };
         let (mut exchanged, proof) = match another {
             Some(proof) => {
+                let generation = self.credential.generation();
                 let again = self.exchange(endpoint, wanted, asked, &proof, clock).await;
-                (Exchanged { http: exchanged.http + again.http, ..again }, proof)
+                let granted = again.granted.map_err(|error| error.said_to(generation));
+                (Exchanged { granted, http: exchanged.http + again.http, ..again }, proof)
             }
             None => (exchanged, proof),
         };

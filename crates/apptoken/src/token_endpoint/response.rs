@@ -48,13 +48,13 @@ struct GrantBody<'a> {
 pub(super) fn grant(response: &Response, wanted: Scheme) -> Result<Grant, Error> {
     let body: GrantBody<'_> = serde_json::from_slice(json(response)).map_err(|error| not_a_grant(response, &error))?;
     if !body.token_type.eq_ignore_ascii_case(wanted.token_type()) {
+        // quoted only if it is a type: an endpoint that mixes up its members may give the token, or the secret, here
+        let known = TOKEN_TYPES.into_iter().find(|known| body.token_type.eq_ignore_ascii_case(known));
+        let (known, wanted_type) =
+            (known.map_or_else(|| "unknown".into(), |known| format!("{known:?}")), wanted.token_type());
         return Err(Error::new(
             ErrorKind::Protocol,
-            format!(
-                "the authority issued a token of type {:?} where {} was asked for",
-                shortened(&body.token_type),
-                wanted.token_type()
-            ),
+            format!("the authority issued a token of type {known} where {wanted_type} was asked for"),
         )
         .with_advice(if wanted == Scheme::Bearer { OTHER_SERVER } else { NO_PROOFS }));
     }
@@ -250,6 +250,8 @@ fn codes(member: Option<&Value>, description: &str) -> Vec<u32> {
     rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).into_iter().collect()
 }
 
+/// Of IANA's registry (RFC 6749 §11.1), and Entra's own.
+const TOKEN_TYPES: [&str; 7] = ["Bearer", "DPoP", "mac", "mtls_pop", "N_A", "PoP", "ssh-cert"];
 const OTHER_SERVER: &str =
     "check the authority's address, and whether a proxy or sign-in page on the way answers for it";
 const NO_PROOFS: &str = "this authority does not bind tokens to keys: ask for a bearer token";
