@@ -99,7 +99,7 @@ impl Answer {
         }
         let read = |name: &str| members.get(name).map_or(Ok(Value::Null), |raw| serde_json::from_str(raw.get()));
         let [token, kind, life, _, _] = MEMBERS.map(read);
-        read("refresh_in").and(read("ext_expires_in")).ok()?;
+        read("refresh_in").and_then(|_| read("ext_expires_in")).ok()?;
         let seconds = match life.ok()? {
             Value::Number(number) => number.as_f64()?,
             Value::String(text) => text.trim().parse().ok()?,
