@@ -223,7 +223,7 @@ impl Inner {
         let written = self.header(key)?.map_or(0, |header| header.fence);
         let lease = Lease::new(self.next_fence(key, written));
         lock.say(&format!("{FENCE}{}", lease.fence))?;
-        lock.ends(now + ttl)?;
+        lock.ends(now + ttl.min(LONGEST_LEASE))?;
         self.leases.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), (lease, lock));
         Ok(Some(lease))
     }
@@ -306,6 +306,8 @@ const MAGIC: &[u8; 8] = b"apptkn\x00\x01";
 const HEADER: usize = 24;
 const MOST_FILES: usize = 10_000;
 const MOST_BYTES: u64 = 1 << 20;
+/// Who asks for longer means: for as long as it takes.
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
 /// Writing a file takes far less.
 const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 

@@ -43,9 +43,9 @@ fn grant(response: &Response, identity: &ManagedIdentity, now: SystemTime) -> Re
     if body.access_token.is_empty() {
         return Err(Error::new(ErrorKind::Protocol, format!("{source}'s answer (HTTP 200) holds no access token")));
     }
-    if let Some(other) = body.token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-        let other = shortened(&other);
-        return Err(Error::new(ErrorKind::Protocol, format!("{source} gave a token of type {other:?}, not Bearer")));
+    if body.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+        // not shown: what stands in its place may be the token
+        return Err(Error::new(ErrorKind::Protocol, format!("{source} gave a token of another type, not Bearer")));
     }
     // the endpoint's own time, when it tells it: this machine's clock may be wrong
     let date = response.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
