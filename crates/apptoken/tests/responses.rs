@@ -109,7 +109,7 @@ async fn what_is_no_token_response_is_a_protocol_error() {
         (with(r#""access_token":"a\r\nX: y","expires_in":3599"#), "characters that no token has"),
         (with(r#""access_token":"é","expires_in":3599"#), "characters that no token has"),
         (with(r#""access_token":"two words","expires_in":3599"#), "characters that no token has"),
-        (GOOD.replace("Bearer", "pop"), r#"type "pop" where Bearer"#),
+        (GOOD.replace("Bearer", "pop"), r#"type "PoP" where Bearer"#),
         ("<html>Sign in to the guest network</html>".into(), "is not a token endpoint's"),
         (format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "of the wrong kind"),
     ] {

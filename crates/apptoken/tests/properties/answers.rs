@@ -107,7 +107,7 @@ impl Answer {
         };
         let (token, kind) = (token.ok()?, kind.ok()?);
         let token = token.as_str()?;
-        let usable = !token.is_empty() && token.bytes().all(|byte| (b' '..0x7f).contains(&byte) || byte == b'\t');
+        let usable = !token.is_empty() && token.bytes().all(|byte| (b'!'..0x7f).contains(&byte));
         let ten_years = 10.0 * 365.0 * 86_400.0;
         (usable && kind.as_str()?.eq_ignore_ascii_case("bearer") && (1.0..=ten_years).contains(&seconds))
             .then(|| Grant { token: token.to_owned(), life: Duration::from_secs(seconds as u64) })
