@@ -138,7 +138,9 @@ pub struct ChangeListener(Arc<Told>);
 type Told = dyn Fn(Option<&str>) + Send + Sync;
 
 impl ChangeListener {
-    pub(crate) fn new(told: impl Fn(Option<&str>) + Send + Sync + 'static) -> Self {
+    /// One that calls `told` with the key, or with nothing when some changes may have been missed: for the tests of a
+    /// store.
+    pub fn new(told: impl Fn(Option<&str>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(told))
     }
 

@@ -1,0 +1,117 @@
+//! Against real servers of Debian's package `redis-server`.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod faults;
+mod fleet;
+mod kinds;
+mod server;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use apptoken::cache::distributed::{ChangeListener, DistributedCache as _, Stored, conformance};
+use apptoken_redis::RedisCache;
+use fleet::Fleet;
+use server::Server;
+use testkit::CANARY;
+
+#[tokio::test]
+async fn a_server_is_a_distributed_cache() {
+    testkit::init();
+    let server = Server::start(&[]).await;
+    conformance::check(&RedisCache::server(&server.url()).build().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cold_fleet_asks_once_for_each_key() {
+    let (fleet, server) = (Fleet::start().await, Server::start(&[]).await);
+    let processes = fleet.patient(8, || RedisCache::server(&server.url()).build().unwrap());
+    let seen = fleet.all_ask(&processes, 0..50).await;
+    assert_eq!((seen.errors, seen.requests), (0, 50), "{seen:?}");
+    // each of them keeps it, and one that comes later has it from Redis
+    let late = fleet.patient(1, || RedisCache::server(&server.url()).build().unwrap());
+    let seen = fleet.all_ask(&late, 0..50).await;
+    assert_eq!((seen.errors, seen.requests, late[0].cache.counters().hits), (0, 0, 50), "{seen:?}");
+    // nothing of them can be read there, and everything ends by itself
+    for key in server.cli(&["KEYS", "*"]).lines() {
+        assert!(key.starts_with("apptoken:1:{") && !key.contains("api-") && !key.contains("contoso"), "{key}");
+        let kept = server.cli(&["GET", key]);
+        assert!(!kept.contains("eyJ") && !kept.contains("api-") && !kept.contains(CANARY), "{key}");
+        assert!(server.cli(&["PTTL", key]).parse::<i64>().unwrap() > 0, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn fences_go_on_rising_when_everything_was_lost() {
+    testkit::init();
+    let server = Server::start(&[]).await;
+    let cache = RedisCache::server(&server.url()).build().unwrap();
+    let minute = Duration::from_secs(60);
+    let paused = cache.try_lease("k", minute).await.unwrap().unwrap();
+    server.cli(&["FLUSHALL"]);
+    let second = cache.try_lease("k", minute).await.unwrap().unwrap();
+    assert!(second.fence > paused.fence);
+    assert_eq!(cache.set("k", b"new", minute, Some(second.fence)).await.unwrap(), Stored::Stored);
+    assert_eq!(cache.set("k", b"old", minute, Some(paused.fence)).await.unwrap(), Stored::Outdated);
+    assert_eq!(cache.get("k").await.unwrap().as_deref(), Some(&b"new"[..]));
+}
+
+#[tokio::test]
+async fn what_one_puts_the_others_are_told_of_after_a_restart_too() {
+    testkit::init();
+    let mut server = Server::start(&[]).await;
+    let cache = || RedisCache::server(&server.url()).build().unwrap();
+    let (writer, reader) = (cache(), cache());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    reader.notify(listener(&told));
+    until(&told, None).await;
+    writer.set("one", b"value", Duration::from_secs(9), None).await.unwrap();
+    until(&told, Some("one")).await;
+    server.kill();
+    told.lock().unwrap().clear();
+    server.restart().await;
+    until(&told, None).await;
+    let mut put = writer.set("two", b"value", Duration::from_secs(9), None).await;
+    if put.is_err() {
+        // the first one finds that the connection is lost
+        put = writer.set("two", b"value", Duration::from_secs(9), None).await;
+    }
+    put.unwrap();
+    until(&told, Some("two")).await;
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_and_keep_their_secrets() {
+    testkit::init();
+    let secret = format!("{CANARY}-password");
+    let with_password = format!("redis://user:{secret}@127.0.0.1:6379");
+    testkit::witness(&RedisCache::server(&with_password));
+    testkit::witness(&RedisCache::server(&with_password).build().unwrap());
+    for wrong in [
+        RedisCache::server(&format!("http://user:{secret}@127.0.0.1")),
+        RedisCache::server("redis://127.0.0.1").prefix("a{b}"),
+        RedisCache::server("redis://127.0.0.1").add_root_certificate_pem(b"none"),
+        RedisCache::server("rediss://127.0.0.1").add_root_certificate_pem(b"none"),
+        RedisCache::cluster([]),
+    ] {
+        testkit::witness(&wrong);
+        let error = wrong.build().unwrap_err();
+        assert_eq!(error.kind(), apptoken::ErrorKind::Configuration);
+        testkit::witness_error(&error);
+    }
+}
+
+fn listener(told: &Arc<Mutex<Vec<Option<String>>>>) -> ChangeListener {
+    let told = told.clone();
+    ChangeListener::new(move |key| told.lock().unwrap().push(key.map(str::to_owned)))
+}
+
+async fn until(told: &Mutex<Vec<Option<String>>>, key: Option<&str>) {
+    for _ in 0..1000 {
+        if told.lock().unwrap().iter().any(|told| told.as_deref() == key) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("nobody was told of {key:?}: {:?}", told.lock().unwrap());
+}
