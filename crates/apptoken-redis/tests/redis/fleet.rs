@@ -48,9 +48,9 @@ impl Fleet {
         Self { entra }
     }
 
-    fn process(&self, redis: RedisCache, deadline: Duration) -> Process {
+    fn process(&self, redis: RedisCache, deadline: Duration, patience: Duration) -> Process {
         testkit::witness(&redis);
-        let cache = TokenCache::distributed(redis).deadline(deadline).patience(Duration::from_secs(60)).build();
+        let cache = TokenCache::distributed(redis).deadline(deadline).patience(patience).build();
         let client = ConfidentialClient::builder(DAEMON)
             .tenant(TENANT)
             .authority(self.entra.authority())
@@ -64,12 +64,12 @@ impl Fleet {
 
     pub(crate) fn processes(&self, count: usize, redis: impl Fn() -> RedisCache) -> Vec<Process> {
         // this machine may be busy: what is slow here for no reason of Redis's is not to be part of the figures
-        (0..count).map(|_| self.process(redis(), Duration::from_millis(400))).collect()
+        (0..count).map(|_| self.process(redis(), Duration::from_millis(400), Duration::from_secs(2))).collect()
     }
 
     /// As `processes`, with all the time they may need.
     pub(crate) fn patient(&self, count: usize, redis: impl Fn() -> RedisCache) -> Vec<Process> {
-        (0..count).map(|_| self.process(redis(), Duration::from_secs(30))).collect()
+        (0..count).map(|_| self.process(redis(), Duration::from_secs(30), Duration::from_secs(60))).collect()
     }
 
     /// Every process asks for every key, all at once.
