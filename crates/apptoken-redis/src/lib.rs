@@ -26,7 +26,7 @@
 //! Fences are made from the server's time, so that they go on rising after a restart or a fail-over that lost the last one.
 //!
 //! The ACL of a user needs no more than `~apptoken:* &apptoken:* +eval +get +set +del +pttl +time +getrange +publish
-//! +subscribe +ping +client|setinfo`, and for a Cluster `+cluster`. Any Redis from 6.0 on will do, and Valkey.
+//! +subscribe +ping`, and for a Cluster `+cluster`. Any Redis from 6.0 on will do, and Valkey.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
