@@ -92,7 +92,7 @@ impl RedisCacheBuilder {
             ));
         }
         if !self.roots.is_empty()
-            && !CertificateDer::pem_slice_iter(&self.roots).next().is_some_and(|first| first.is_ok())
+            && CertificateDer::pem_slice_iter(&self.roots).next().is_none_or(|first| first.is_err())
         {
             return Err(Error::configuration(
                 "the root certificate for Redis cannot be read: give a PEM block CERTIFICATE",
@@ -108,7 +108,7 @@ impl RedisCacheBuilder {
             Kind::Cluster => self.cluster_of(nodes)?,
             Kind::Sentinel { master } => {
                 let master = master.clone();
-                self.sentinel_client(&nodes, &master, tls).map_err(refused)?;
+                self.sentinel_client(&nodes, &master, tls).map_err(|error| refused(&error))?;
                 Server::Sentinel(Box::new(move || self.sentinel_client(&nodes, &master, tls)))
             }
         };
@@ -135,7 +135,7 @@ impl RedisCacheBuilder {
             Some(certificates) => Client::build_with_tls(node, certificates),
             None => Client::open(node),
         }
-        .map_err(refused)
+        .map_err(|error| refused(&error))
     }
 
     fn cluster_of(&self, nodes: Vec<ConnectionInfo>) -> Result<Server, Error> {
@@ -148,7 +148,7 @@ impl RedisCacheBuilder {
         if let Some(certificates) = self.certificates() {
             builder = builder.certs(certificates);
         }
-        Ok(Server::Cluster { client: builder.build().map_err(refused)?, seeds })
+        Ok(Server::Cluster { client: builder.build().map_err(|error| refused(&error))?, seeds })
     }
 
     fn sentinel_client(&self, nodes: &[ConnectionInfo], master: &str, tls: bool) -> RedisResult<SentinelClient> {
@@ -192,7 +192,7 @@ impl RedisCacheBuilder {
     }
 }
 
-fn refused(error: redis::RedisError) -> Error {
+fn refused(error: &redis::RedisError) -> Error {
     Error::configuration(format!("the settings of Redis cannot be used: {}", error.category()))
 }
 

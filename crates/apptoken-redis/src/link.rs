@@ -21,6 +21,7 @@ pub(crate) struct Link {
     current: Mutex<Arc<OnceCell<Connection>>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each level")]
 pub(crate) enum Server {
     Single(Client),
     /// Made anew for each connection: it must be asked by one at a time.
@@ -108,7 +109,7 @@ impl Link {
         let cell = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let work = async {
             let mut connection = cell.get_or_try_init(|| self.connect()).await?.clone();
-            connection.req_packed_command(&command).await.and_then(|answer| Ok(answer.extract_error()?))
+            connection.req_packed_command(&command).await.and_then(|answer| answer.extract_error())
         };
         let outcome = tokio::time::timeout(ANSWER * 2, work).await.unwrap_or_else(|_| Err(late()));
         if let Err(error) = &outcome

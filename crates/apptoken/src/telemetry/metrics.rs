@@ -86,6 +86,7 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub(crate) struct SlotCount(());
 
+#[cfg_attr(not(feature = "otel"), expect(clippy::derivable_impls, reason = "with the feature it counts"))]
 impl Default for SlotCount {
     fn default() -> Self {
         #[cfg(feature = "otel")]
