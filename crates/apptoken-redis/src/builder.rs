@@ -7,7 +7,7 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Red
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::RedisCache;
+use crate::cache::RedisCache;
 use crate::link::{self, Link, Server};
 
 /// Settings of a [`RedisCache`]. What is wrong with them is said by [`build`](Self::build).
@@ -25,6 +25,24 @@ enum Kind {
     Server,
     Cluster,
     Sentinel { master: String },
+}
+
+impl RedisCache {
+    /// One server, as `redis://host:port/database`, or `rediss://` for TLS.
+    pub fn server(url: &str) -> RedisCacheBuilder {
+        RedisCacheBuilder::server(url)
+    }
+
+    /// A Cluster, by some of its nodes' URLs; the others are found.
+    pub fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> RedisCacheBuilder {
+        RedisCacheBuilder::cluster(urls)
+    }
+
+    /// The master that Sentinels watch under this name, by the Sentinels' URLs. With `rediss://` both they and the
+    /// master are asked over TLS.
+    pub fn sentinel<'a>(urls: impl IntoIterator<Item = &'a str>, master: &str) -> RedisCacheBuilder {
+        RedisCacheBuilder::sentinel(urls, master)
+    }
 }
 
 impl RedisCacheBuilder {
