@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{Result, leaks, workspace};
 
-/// Runs each target for so many seconds (default: [`SECONDS`]), beginning with its seeds. What it learns goes to
+/// Runs each target for so many seconds (default: ten minutes), beginning with its seeds. What it learns goes to
 /// `fuzz/corpus`, what it breaks to `fuzz/artifacts`.
 pub fn run(seconds: Option<&str>) -> Result<()> {
     let seconds: u32 =
