@@ -8,6 +8,7 @@ pub mod fuzz;
 pub mod interop;
 pub mod leaks;
 pub mod test;
+mod tools;
 mod workspace;
 
 /// What went wrong, in words for the person who runs the chore.

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
-use crate::{Result, leaks, workspace};
+use crate::{Result, leaks, tools, workspace};
 
 /// Runs all tests with every log line at trace level written to `target/test-logs`, then searches those files and the
 /// tests' own output for secrets. Passes only if the search can be believed: there must have been something to find.
 pub fn run() -> Result<()> {
+    tools::install()?;
     let logs = workspace::target()?.join("test-logs");
     if logs.exists() {
         fs::remove_dir_all(&logs).map_err(|e| format!("{}: {e}", logs.display()))?;
