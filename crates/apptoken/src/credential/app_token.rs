@@ -6,9 +6,9 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::Occasion;
 use super::assertion::callback_failed;
 use crate::Error;
+use crate::request::{Asked, Capabilities};
 
 /// What a token is wanted for.
 #[derive(Clone, Debug)]
@@ -102,12 +102,13 @@ impl<T: AppTokenProvider> DynAppTokenProvider for T {
 
 pub(super) async fn from_provider(
     provider: &dyn DynAppTokenProvider,
-    occasion: &Occasion<'_>,
+    client_id: &str,
+    capabilities: &Capabilities,
+    asked: Asked<'_>,
 ) -> Result<AppToken, Error> {
-    let asked = occasion.asked;
-    let claims = occasion.capabilities.with(asked.options.client_claims.as_deref(), asked.options.claims.as_deref());
+    let claims = capabilities.with(asked.options.client_claims.as_deref(), asked.options.claims.as_deref());
     let request = AppTokenRequest {
-        client_id: occasion.client_id.to_owned(),
+        client_id: client_id.to_owned(),
         tenant: asked.tenant.as_str().to_owned(),
         scope: asked.scope.to_owned(),
         claims: claims.map(Into::into),

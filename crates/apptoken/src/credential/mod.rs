@@ -182,9 +182,16 @@ impl InUse {
     }
 
     /// The token, if it is not an authority that gives it.
-    async fn app_token(&self, occasion: &Occasion<'_>) -> Option<Result<AppToken, Error>> {
+    async fn app_token(
+        &self,
+        client_id: &str,
+        capabilities: &Capabilities,
+        asked: Asked<'_>,
+    ) -> Option<Result<AppToken, Error>> {
         match self {
-            Self::AppTokens(provider) => Some(app_token::from_provider(&**provider, occasion).await),
+            Self::AppTokens(provider) => {
+                Some(app_token::from_provider(&**provider, client_id, capabilities, asked).await)
+            }
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use super::{AppToken, Certificate, Credential, InUse, Means, Occasion, Proof, Wo
 use crate::Error;
 use crate::clock::Clock;
 use crate::error::Denied;
-use crate::request::Asked;
+use crate::request::{Asked, Capabilities};
 use crate::telemetry::TARGET;
 use crate::token::Scheme;
 
@@ -107,8 +107,13 @@ impl Used {
     }
 
     /// The token, if it is not an authority that gives it.
-    pub(crate) async fn app_token(&self, occasion: &Occasion<'_>) -> Option<Result<AppToken, Error>> {
-        self.0.credential.app_token(occasion).await
+    pub(crate) async fn app_token(
+        &self,
+        client_id: &str,
+        capabilities: &Capabilities,
+        asked: Asked<'_>,
+    ) -> Option<Result<AppToken, Error>> {
+        self.0.credential.app_token(client_id, capabilities, asked).await
     }
 }
 

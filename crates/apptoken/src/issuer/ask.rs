@@ -44,6 +44,10 @@ struct Exchanged {
 impl App {
     async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
         let credential = self.credential.current();
+        // before anything is looked up: the provider has no need of an authority
+        if let Some(token) = credential.app_token(&self.client_id, &self.capabilities, asked).await {
+            return granted_elsewhere(&token?, asked);
+        }
         let channel = if credential.is_shown_on_tls(asked) { Channel::MutualTls } else { Channel::Tls };
         let wanted = Wanted { tenant: asked.tenant, region: asked.options.region.as_ref(), channel };
         let mut endpoint = self.endpoints.token_endpoint(wanted).await?;
@@ -88,10 +92,6 @@ impl App {
         };
         let retry = self.retry.within(asked.deadline.since(clock.now()));
         let means = Means { transport: &*self.transport, clock, retry: &retry };
-        if let Some(token) = credential.app_token(&occasion).await {
-            let granted = granted_elsewhere(&token?, asked);
-            return Ok(Exchanged { granted, instead: None, http: Duration::ZERO });
-        }
         let proof = credential.prove(&occasion, means).await?;
         let exchanged = self.exchange(endpoint, wanted, asked, &proof, clock).await;
         let another = match exchanged.granted.as_ref().err().and_then(Error::denied) {

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use apptoken::ErrorKind;
+use apptoken::{AppToken, AppTokenRequest, ConfidentialClient, ErrorKind};
 use apptoken_emulator::Emulator;
 
-use crate::common::{self, CONTOSO, FABRIKAM, GRAPH, TODO, World, minutes};
+use crate::common::{self, CONTOSO, DAEMON, FABRIKAM, GRAPH, TODO, World, minutes};
 use crate::{DISCOVERY, Entra, PRIVATE, PUBLIC, nowhere, post, until};
 
 /// The host that was written, and the one that is asked: no word from the network is needed for that.
@@ -41,6 +41,25 @@ async fn this_machine_and_known_hosts_need_no_discovery() {
     client.acquire_token_for_client(TODO).await.unwrap();
     assert_eq!(transport.take(), [post(&format!("localhost:{}", entra.address.port()))]);
     world.client().acquire_token_for_client(TODO).await.unwrap();
+}
+
+/// Who gets tokens from elsewhere needs no authority, and so nothing is looked up about one.
+#[tokio::test]
+async fn an_app_token_provider_needs_no_discovery() {
+    let entra = Entra::start().await;
+    let transport = entra.transport(&[PUBLIC, PRIVATE], &[]);
+    let provider = |_: AppTokenRequest| async {
+        Ok::<_, std::io::Error>(AppToken::new(testkit::CANARY, Duration::from_secs(3600)))
+    };
+    let client = ConfidentialClient::builder(DAEMON)
+        .tenant(CONTOSO)
+        .app_token_provider(provider)
+        .authority(format!("https://{PRIVATE}"))
+        .transport(transport.clone())
+        .build()
+        .unwrap();
+    assert_eq!(client.acquire_token_for_client(TODO).await.unwrap().secret(), testkit::CANARY);
+    assert!(transport.take().is_empty());
 }
 
 #[tokio::test]
