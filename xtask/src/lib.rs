@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a chore talks to the person who runs it")]
 
 pub mod architecture;
+pub mod bench;
 pub mod evidence;
 pub mod fuzz;
 pub mod interop;

@@ -4,16 +4,18 @@
 
 use std::process::ExitCode;
 
-use xtask::{fuzz, interop, test};
+use xtask::{bench, fuzz, interop, test};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let (chore, argument) = (arguments.next(), arguments.next());
-    let done = match (chore.as_deref(), argument.as_deref(), arguments.next()) {
-        (Some("test"), None, None) => test::run(),
-        (Some("interop"), None, None) => interop::run(),
-        (Some("fuzz"), seconds, None) => fuzz::run(seconds),
-        (Some("-h" | "--help" | "help"), None, None) => {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let chore = arguments.first().map(String::as_str);
+    let done = match (chore, arguments.get(1..).unwrap_or_default()) {
+        (Some("test"), []) => test::run(),
+        (Some("interop"), []) => interop::run(),
+        (Some("fuzz"), []) => fuzz::run(None),
+        (Some("fuzz"), [seconds]) => fuzz::run(Some(seconds)),
+        (Some("bench"), cases) => bench::run(cases),
+        (Some("-h" | "--help" | "help"), []) => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
@@ -36,5 +38,7 @@ usage: cargo xtask <chore>
 
   test      every test of the workspace, then a search through all that they logged for secrets, tokens and keys
   interop   Microsoft's own clients, unmodified, against the local Entra ID and the TodoList API of `apptoken demo`
+  bench     apptoken beside its peers and beside what the machine allows, as one table of ratios; a whole run (twelve
+            minutes, and ten to build the peers once) writes docs/performance.md. [--quick] [CASE ...]
   fuzz      every fuzz target, ten minutes each or so many seconds as are given; needs cargo-fuzz and a C++ compiler
 ";

@@ -1,0 +1,83 @@
+//! `cargo xtask bench`: apptoken beside the peers and beside what the machine allows, as one table of ratios.
+
+mod doc;
+mod figures;
+mod harness;
+mod legs;
+mod machine;
+mod micro;
+mod table;
+
+use std::fs;
+
+use self::figures::Figures;
+use self::legs::{LEGS, Leg};
+use crate::{Result, workspace};
+
+/// Measures what is named (default: everything), prints the table, and after a whole run writes it into
+/// `docs/performance.md`. Quick: fewer rounds and fewer tenants, nothing is written.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let Wanted { quick, legs } = wanted(arguments)?;
+    let folder = workspace::target()?.join("bench");
+    fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut bench = Bench { quick, folder, harness: None, figures: Figures::default() };
+    let mut failed = Vec::new();
+    for leg in &legs {
+        println!("xtask: {}: {}", leg.name, leg.about);
+        if let Err(why) = (leg.run)(&mut bench) {
+            println!("FAILED  {}: {why}", leg.name);
+            failed.push(leg.name);
+        }
+    }
+    let rows = table::rows(&bench.figures, legs.iter().map(|leg| leg.name));
+    println!("\n{}", table::markdown(&rows));
+    if !quick && legs.len() == LEGS.len() && failed.is_empty() {
+        doc::write(&rows, &bench.figures)?;
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("not measured: {}", failed.join(", "))) }
+}
+
+/// What the legs share.
+struct Bench {
+    quick: bool,
+    folder: std::path::PathBuf,
+    /// Made by the first leg that needs it.
+    harness: Option<harness::Harness>,
+    figures: Figures,
+}
+
+struct Wanted {
+    quick: bool,
+    legs: Vec<&'static Leg>,
+}
+
+fn wanted(arguments: &[String]) -> Result<Wanted> {
+    let (flags, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with('-'));
+    if let Some(unknown) = flags.iter().find(|flag| **flag != "--quick") {
+        return Err(format!("{unknown} is no option of bench; there is --quick"));
+    }
+    let named = |name: &String| {
+        let known = || LEGS.iter().map(|leg| leg.name).collect::<Vec<_>>().join(", ");
+        LEGS.iter()
+            .find(|leg| leg.name == name)
+            .ok_or_else(|| format!("no case is called {name}; there are: {}", known()))
+    };
+    let legs =
+        if names.is_empty() { LEGS.iter().collect() } else { names.into_iter().map(named).collect::<Result<_>>()? };
+    Ok(Wanted { quick: !flags.is_empty(), legs })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_are_named() {
+        let of = |arguments: &[&str]| wanted(&arguments.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&[]).unwrap().legs.len(), LEGS.len());
+        let some = of(&["hit", "--quick", "process"]).unwrap();
+        assert!(some.quick && some.legs.iter().map(|leg| leg.name).eq(["hit", "process"]));
+        assert!(of(&["hits"]).err().unwrap().contains("there are: hit, "));
+        assert!(of(&["--fast"]).err().unwrap().contains("--quick"));
+    }
+}
