@@ -88,7 +88,7 @@ pub(super) fn shown(value: f64, unit: &str) -> String {
         ("ops/s", &[(1.0, "/s"), (1e3, "k/s"), (1e6, "M/s")]),
     ];
     let scales = UNITS.iter().find(|(name, _)| *name == unit).map_or(&[][..], |(_, scales)| *scales);
-    let scale = scales.iter().rev().find(|(size, _)| value.abs() >= *size).or(scales.first());
+    let scale = scales.iter().rev().find(|(size, _)| value.abs() >= *size).or_else(|| scales.first());
     match scale {
         Some((size, name)) => format!("{} {name}", digits(value / size)),
         None => format!("{} {unit}", digits(value)),

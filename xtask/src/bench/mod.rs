@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: apptoken beside the peers and beside what the machine allows, as one table of ratios.
 
+mod bars;
 mod doc;
 mod figures;
 mod harness;

@@ -1,5 +1,6 @@
 //! The table: each figure beside what it is measured against, their ratio, and what was to be reached.
 
+use super::bars::LINES;
 use super::figures::{Figure, Figures, LIMIT, OURS, digits, shown};
 
 /// One line of it.
@@ -12,7 +13,7 @@ pub(super) struct Row {
 
 /// What is to be reached. `Least` and `Most` are of rates, of which more is better, or of costs, of which less is.
 #[derive(Clone, Copy)]
-enum Bar {
+pub(super) enum Bar {
     /// At most so many times what it is measured against.
     Times(f64),
     /// So many times faster than what it is measured against, at least.
@@ -35,7 +36,7 @@ enum Verdict {
 
 /// Whom a figure is measured against.
 #[derive(Clone, Copy)]
-enum Other {
+pub(super) enum Other {
     /// A figure of the limit's.
     Limit(&'static str),
     Peer(&'static str, &'static str),
@@ -44,7 +45,14 @@ enum Other {
     Nobody,
 }
 
-struct Line(&'static str, &'static str, &'static str, Other, Bar);
+/// The case that measures it, its name in the table, our figure, what it is measured against, what is to be reached.
+pub(super) struct Line(
+    pub(super) &'static str,
+    pub(super) &'static str,
+    pub(super) &'static str,
+    pub(super) Other,
+    pub(super) Bar,
+);
 
 /// The rows of the cases that were run.
 pub(super) fn rows<'a>(figures: &Figures, legs: impl Iterator<Item = &'a str>) -> Vec<Row> {
@@ -134,257 +142,6 @@ impl Bar {
 fn faster(one: &Figure, other: &Figure) -> f64 {
     if one.unit.starts_with("ops/s") { one.value / other.value } else { other.value / one.value }
 }
-
-const AZURE: &str = "azure_identity-rust";
-const MSAL: &str = "msal-python";
-
-const LINES: &[Line] = &[
-    Line(
-        "hit",
-        "hit, one key, beside the limit: papaya lookup, `Arc` clone, coarse clock",
-        "hit.client",
-        Other::Limit("hit.lookup-clock"),
-        Bar::Times(2.0),
-    ),
-    Line("hit", "hit, one key", "hit1", Other::Peer(AZURE, "hit1"), Bar::Faster(3.0)),
-    Line("hit", "hit, one key, `TokenSource`", "hit.source", Other::Peer(AZURE, "hit1"), Bar::Faster(7.0)),
-    Line(
-        "threads",
-        "2 threads, different keys, beside one thread",
-        "threads.different",
-        Other::Ourselves("threads.one"),
-        Bar::Faster(1.8),
-    ),
-    Line("threads", "2 threads, one key", "hitN", Other::Peer(AZURE, "hitN"), Bar::Faster(5.0)),
-    Line("threads", "2 threads, one key, beside the limit", "threads.same", Other::Limit("threads.same"), Bar::None),
-    Line(
-        "tenants",
-        "10,000 tenants, hit",
-        "tenants-10000.hit",
-        Other::Peer(AZURE, "tenants-10000.hit"),
-        Bar::Faster(3.0),
-    ),
-    Line(
-        "tenants",
-        "10,000 tenants, hit, beside a bare lookup",
-        "many-10000.hit",
-        Other::Limit("many-10000.hit"),
-        Bar::Times(1.5),
-    ),
-    Line(
-        "tenants",
-        "100,000 tenants, hit, beside a bare lookup",
-        "many-100000.hit",
-        Other::Limit("many-100000.hit"),
-        Bar::Times(1.5),
-    ),
-    Line(
-        "tenants",
-        "1,000,000 tenants, hit, beside a bare lookup",
-        "many-1000000.hit",
-        Other::Limit("many-1000000.hit"),
-        Bar::Times(1.5),
-    ),
-    Line(
-        "tenants",
-        "10,000 tenants, memory of an entry beside its token",
-        "many-10000.memory",
-        Other::Ourselves("many-10000.token"),
-        Bar::Plus(400.0),
-    ),
-    Line(
-        "tenants",
-        "100,000 tenants, memory of an entry beside its token",
-        "many-100000.memory",
-        Other::Ourselves("many-100000.token"),
-        Bar::Plus(400.0),
-    ),
-    Line(
-        "tenants",
-        "1,000,000 tenants, memory of an entry beside its token",
-        "many-1000000.memory",
-        Other::Ourselves("many-1000000.token"),
-        Bar::Plus(400.0),
-    ),
-    Line(
-        "tenants",
-        "filling, 10,000 tenants",
-        "tenants-10000.fill",
-        Other::Peer(AZURE, "tenants-10000.fill"),
-        Bar::None,
-    ),
-    Line(
-        "tenants",
-        "filling, an entry of 10,000, beside a bare request",
-        "many-10000.fill",
-        Other::Limit("many-10000.fill"),
-        Bar::None,
-    ),
-    Line(
-        "tenants",
-        "filling, an entry of 100,000 beside one of 10,000",
-        "many-100000.fill",
-        Other::Ourselves("many-10000.fill"),
-        Bar::Times(1.1),
-    ),
-    Line(
-        "tenants",
-        "filling, an entry of 1,000,000 beside one of 10,000",
-        "many-1000000.fill",
-        Other::Ourselves("many-10000.fill"),
-        Bar::Times(1.1),
-    ),
-    Line("cold-secret", "cold, secret, p50", "cold-secret.p50", Other::BestPeer("cold-secret.p50"), Bar::Times(1.0)),
-    Line(
-        "cold-secret",
-        "cold, secret, p50, beside a bare request over TLS",
-        "cold-secret.p50",
-        Other::Limit("wire.bare"),
-        Bar::Times(1.6),
-    ),
-    Line("cold-secret", "cold, secret, beside reqwest alone", "wire.acquire", Other::Limit("wire.reqwest"), Bar::None),
-    Line(
-        "cold-secret",
-        "cold, secret, CPU of an acquisition",
-        "cold-secret.cpu",
-        Other::BestPeer("cold-secret.cpu"),
-        Bar::Times(1.0),
-    ),
-    Line(
-        "cold-secret",
-        "cold, secret, first (client and connection included)",
-        "cold-secret.first",
-        Other::BestPeer("cold-secret.first"),
-        Bar::None,
-    ),
-    Line("cold-cert", "cold, certificate, p50", "cold-cert.p50", Other::BestPeer("cold-cert.p50"), Bar::Times(0.2)),
-    Line(
-        "cold-cert",
-        "cold, certificate, first",
-        "cold-cert.first",
-        Other::BestPeer("cold-cert.first"),
-        Bar::Times(1.0),
-    ),
-    Line(
-        "herd",
-        "1,000 callers, one key: requests",
-        "herd.token-requests",
-        Other::Peer(AZURE, "herd.token-requests"),
-        Bar::AtMost(1.0),
-    ),
-    Line(
-        "herd",
-        "1,000 callers, a new client: connections",
-        "herd-cold.connections",
-        Other::Peer(AZURE, "herd-cold.connections"),
-        Bar::AtMost(1.0),
-    ),
-    Line(
-        "herd",
-        "1,000 callers: all done after the authority's answer, ms",
-        "herd-1000.after",
-        Other::Nobody,
-        Bar::AtMost(5.0),
-    ),
-    Line("herd", "10,000 callers, one key: requests", "herd-10000.token-requests", Other::Nobody, Bar::AtMost(1.0)),
-    Line("herd", "10,000 callers, one key: connections", "herd-10000.connections", Other::Nobody, Bar::AtMost(1.0)),
-    Line(
-        "herd",
-        "10,000 callers: all done after the authority's answer, ms",
-        "herd-10000.after",
-        Other::Nobody,
-        Bar::AtMost(5.0),
-    ),
-    Line(
-        "meanwhile",
-        "a hit while another key is fetched",
-        "isolation.hit-during-miss",
-        Other::Peer(AZURE, "isolation.hit-during-miss"),
-        Bar::None,
-    ),
-    Line(
-        "meanwhile",
-        "hits while another key is fetched, beside any hit",
-        "isolation-hits.during",
-        Other::Ourselves("isolation-hits.calm"),
-        Bar::Times(1.1),
-    ),
-    Line(
-        "meanwhile",
-        "100 callers past the refresh time: requests",
-        "refresh.token-requests",
-        Other::Nobody,
-        Bar::AtMost(1.0),
-    ),
-    Line(
-        "meanwhile",
-        "100 callers past the refresh time: the slowest, ms",
-        "refresh.max",
-        Other::Nobody,
-        Bar::AtMost(1.0),
-    ),
-    Line("process", "process, wall", "process.wall", Other::BestPeer("process.wall"), Bar::Times(1.0)),
-    Line("process", "process, wall", "process.wall", Other::Peer(AZURE, "process.wall"), Bar::Faster(6.0)),
-    Line("process", "process, wall", "process.wall", Other::Peer(MSAL, "process.wall"), Bar::Faster(20.0)),
-    Line("process", "process, peak memory", "process.peak", Other::BestPeer("process.peak"), Bar::Times(1.0)),
-    Line(
-        "process",
-        "process with the system's roots too, wall",
-        "process-bundle.wall",
-        Other::BestPeer("process-bundle.wall"),
-        Bar::None,
-    ),
-    Line(
-        "storm",
-        "refresh storm: most requests in a second beside the set rate",
-        "storm.requests",
-        Other::Ourselves("storm.rate"),
-        Bar::Times(1.0),
-    ),
-    Line(
-        "storm",
-        "refresh storm: p99 of hits beside calm",
-        "storm.hit-p99",
-        Other::Ourselves("calm.hit-p99"),
-        Bar::Times(2.0),
-    ),
-    Line("fleet", "64 processes, 1,000 keys, cold: requests", "fleet.requests", Other::Nobody, Bar::AtMost(1010.0)),
-    Line(
-        "fleet",
-        "the same, Redis killed and started again: errors",
-        "fleet-killed.errors",
-        Other::Nobody,
-        Bar::AtMost(0.0),
-    ),
-    Line(
-        "msal-file",
-        "MSAL file, 10,000 entries, load",
-        "msal-file.load",
-        Other::Peer(MSAL, "msal-file.load"),
-        Bar::Faster(10.0),
-    ),
-    Line(
-        "msal-file",
-        "MSAL file, 10,000 entries, one save",
-        "msal-file.save",
-        Other::Peer(MSAL, "msal-file.save"),
-        Bar::Faster(10.0),
-    ),
-    Line(
-        "instructions",
-        "instructions of a hit",
-        "instructions.acquire_token_for_client",
-        Other::Limit("instructions.limit"),
-        Bar::None,
-    ),
-    Line(
-        "instructions",
-        "instructions of a hit, `TokenSource`",
-        "instructions.TokenSource",
-        Other::Limit("instructions.limit"),
-        Bar::None,
-    ),
-];
 
 #[cfg(test)]
 mod tests {
