@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use super::demo::Demo;
-use super::{Runtimes, last_line};
+use super::outcome::Outcome;
+use super::runtimes::{Runtimes, ask, last_line};
 use crate::Result;
 
-/// Both ways with each client; one line for each way that works, an error for each that does not.
-pub(super) fn run(runtimes: &Runtimes, demo: &Demo, folder: &Path) -> Vec<Result<String>> {
+/// Both ways with each client, then all at once.
+pub(super) fn run(runtimes: &Runtimes, demo: &Demo, folder: &Path) -> Vec<Outcome> {
+    let outcome = |who: String, result| Outcome::of(who, "the shared cache file", result);
     let mut outcomes = Vec::new();
     for client in [By::Python, By::Node] {
         let file = folder.join(format!("msal-{client:?}.json"));
@@ -19,10 +21,12 @@ pub(super) fn run(runtimes: &Runtimes, demo: &Demo, folder: &Path) -> Vec<Result
             drop(fs::remove_file(&file));
             let ours = || program(runtimes, demo, &file).map(|cached| ("apptoken".to_owned(), cached));
             let theirs = || client.ask(runtimes, demo, &file);
-            outcomes.push(if first { passed(ours(), theirs) } else { passed(theirs(), ours) });
+            let result = if first { passed(ours(), theirs) } else { passed(theirs(), ours) };
+            outcomes.push(outcome(format!("MSAL {client:?}"), result));
         }
     }
-    outcomes.push(together(runtimes, demo, &folder.join("msal-together.json")));
+    let together = together(runtimes, demo, &folder.join("msal-together.json"));
+    outcomes.push(outcome("MSAL Python, two at once".to_owned(), together));
     outcomes
 }
 
@@ -31,10 +35,7 @@ fn together(runtimes: &Runtimes, demo: &Demo, file: &Path) -> Result<String> {
     drop(fs::remove_file(file));
     let apps = ["app-one", "app-two"];
     let writers = apps.map(|app| {
-        let mut command = Command::new(&runtimes.python);
-        command
-            .arg(crate::workspace::root().join("interop/python/msal_cache_writer.py"))
-            .env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut command = runtimes.python("msal_cache_writer.py");
         command.arg(file).args([app, SECONDS]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     });
     let mut writers = writers.into_iter().collect::<std::io::Result<Vec<_>>>().map_err(|e| format!("Python: {e}"))?;
@@ -80,33 +81,18 @@ fn passed(writer: Result<(String, bool)>, reader: impl FnOnce() -> Result<(Strin
         return Err(format!("{writer} found a token in a file that was not there"));
     }
     match reader()? {
-        (reader, true) => Ok(format!("{reader:<30} finds what {writer} wrote into the cache file")),
-        (reader, false) => Err(format!("{reader} does not find what {writer} wrote into the cache file")),
+        (reader, true) => Ok(format!("{reader} finds what {writer} wrote")),
+        (reader, false) => Err(format!("{reader} does not find what {writer} wrote")),
     }
 }
 
 impl By {
     fn ask(self, runtimes: &Runtimes, demo: &Demo, file: &Path) -> Result<(String, bool)> {
         let mut command = match self {
-            Self::Python => {
-                let mut command = Command::new(&runtimes.python);
-                command.arg(crate::workspace::root().join("interop/python/msal_cache_file.py"));
-                command.env("PYTHONDONTWRITEBYTECODE", "1");
-                command
-            }
-            Self::Node => {
-                let mut command = Command::new(&runtimes.node);
-                command.arg(runtimes.node_folder.join("msal_cache_file.mjs"));
-                command.env("NODE_EXTRA_CA_CERTS", demo.ca_file()?);
-                command
-            }
+            Self::Python => runtimes.python("msal_cache_file.py"),
+            Self::Node => runtimes.node("msal_cache_file.mjs", demo.ca_file()?),
         };
-        command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE").arg(demo.connection_file()).arg(file);
-        let output = command.output().map_err(|e| format!("does not start: {e}"))?;
-        if !output.status.success() {
-            return Err(format!("MSAL {self:?}: {}", String::from_utf8_lossy(&output.stderr).trim_end()));
-        }
-        let said: Value = last_line(&output.stdout)?;
+        let said = ask(command.arg(demo.connection_file()).arg(file)).map_err(|why| format!("MSAL {self:?}: {why}"))?;
         let cached = said["cached"].as_bool().ok_or_else(|| format!("MSAL {self:?} does not say: {said}"))?;
         Ok((said["client"].as_str().unwrap_or_default().to_owned(), cached))
     }
@@ -119,7 +105,7 @@ fn program(runtimes: &Runtimes, demo: &Demo, file: &Path) -> Result<bool> {
 
 /// What the program says on standard error.
 fn run_program(runtimes: &Runtimes, demo: &Demo, file: &Path, flags: &[&str]) -> Result<String> {
-    let mut command = Command::new(runtimes.programs.join("apptoken"));
+    let mut command = runtimes.program("apptoken");
     command
         .args(["token", "--scope", demo.text("/api/scope")?, "--tenant", demo.text("/tenantId")?])
         .args(["--client-id", demo.text("/daemon/clientId")?, "--authority", demo.text("/authority")?])

@@ -1,31 +1,34 @@
 //! Who takes part, and when a client has passed.
 
-use std::fmt;
-
 use serde_json::Value;
 
+use super::demo::Demo;
+use super::outcome::{Outcome, Verdict};
+use super::runtimes::{Runtimes, ask, python_driver};
 use crate::Result;
 
 /// One client with one credential.
 pub(super) struct Client {
     name: &'static str,
     /// The driver's second argument.
-    pub(super) credential: &'static str,
-    pub(super) runtime: Runtime,
+    credential: &'static str,
+    runtime: Runtime,
 }
 
 /// What runs a driver, and the driver's name.
 #[derive(Clone, Copy)]
-pub(super) enum Runtime {
+enum Runtime {
     Python(&'static str),
     /// Under `apptoken run`, and told nothing of a local authority.
     UnmodifiedPython(&'static str),
     Node(&'static str),
     Rust(&'static str),
+    /// None: why it cannot be.
+    Cannot(&'static str),
 }
 
-pub(super) const CLIENTS: [Client; 10] = {
-    use Runtime::{Node, Python, Rust, UnmodifiedPython};
+pub(super) const CLIENTS: [Client; 11] = {
+    use Runtime::{Cannot, Node, Python, Rust, UnmodifiedPython};
     const fn client(name: &'static str, credential: &'static str, runtime: Runtime) -> Client {
         Client { name, credential, runtime }
     }
@@ -38,14 +41,54 @@ pub(super) const CLIENTS: [Client; 10] = {
         client("azure-identity Python", "secret", Python("azure_identity_python.py")),
         client("azure-identity Python", "certificate", Python("azure_identity_python.py")),
         client("azure_identity Rust", "secret", Rust("azure-identity-rust")),
+        client(
+            "azure_identity Rust",
+            "certificate",
+            Cannot("its certificate credential links OpenSSL, which we do not"),
+        ),
         client("MSAL Python", "secret", UnmodifiedPython("unmodified.py")),
         client("MSAL Python", "certificate", UnmodifiedPython("unmodified.py")),
     ]
 };
 
+/// The client gets a token and calls the API.
+pub(super) fn run(client: &Client, runtimes: &Runtimes, demo: &Demo) -> Outcome {
+    let mut who = client.name.to_owned();
+    if let Runtime::Cannot(reason) = client.runtime {
+        return Outcome { who, what: client.credential.into(), verdict: Verdict::CannotBe(reason) };
+    }
+    let result = client.command(runtimes, demo).and_then(|mut command| {
+        let said = ask(&mut command)?;
+        who = said["client"].as_str().unwrap_or_default().to_owned();
+        client.judge(&said)
+    });
+    Outcome::of(who, client.credential, result)
+}
+
 impl Client {
+    fn command(&self, runtimes: &Runtimes, demo: &Demo) -> Result<std::process::Command> {
+        let mut command = match self.runtime {
+            Runtime::Python(driver) => runtimes.python(driver),
+            Runtime::UnmodifiedPython(driver) => {
+                let mut command = runtimes.program("apptoken");
+                command.args(["--quiet", "run", "--offline", "--authority", demo.text("/authority")?, "--ca-file"]);
+                command.arg(demo.ca_file()?).arg("--").arg(&runtimes.python).arg(python_driver(driver));
+                command
+            }
+            Runtime::Node(driver) => runtimes.node(driver, demo.ca_file()?),
+            Runtime::Rust(program) => {
+                let mut command = runtimes.program(program);
+                command.env("SSL_CERT_FILE", demo.ca_file()?).env("AZURE_AUTHORITY_HOST", demo.text("/authority")?);
+                command
+            }
+            Runtime::Cannot(reason) => return Err(reason.to_owned()),
+        };
+        command.arg(demo.connection_file()).arg(self.credential);
+        Ok(command)
+    }
+
     /// Passed: the API answered 200 with the list, and the token says that this kind of credential proved the app.
-    pub(super) fn judge(&self, said: &Value) -> Result<String> {
+    fn judge(&self, said: &Value) -> Result<String> {
         let proof = if self.credential == "secret" { "1" } else { "2" };
         let (status, todos) = (&said["status"], said["todos"].as_u64().unwrap_or(0));
         if *status != 200 || todos == 0 {
@@ -54,15 +97,10 @@ impl Client {
         if said["proof"] != proof {
             return Err(format!("the token's azpacr is {}, expected \"{proof}\"", said["proof"]));
         }
-        let name = said["client"].as_str().filter(|client| client.starts_with(self.name));
-        let name = name.ok_or_else(|| format!("the driver ran another client: {}", said["client"]))?;
-        Ok(format!("{name:<30} {:<20} API 200, {todos} things to do", self.credential))
-    }
-}
-
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.credential)
+        if said["client"].as_str().is_none_or(|client| !client.starts_with(self.name)) {
+            return Err(format!("the driver ran another client: {}", said["client"]));
+        }
+        Ok(format!("API 200, {todos} things to do"))
     }
 }
 
