@@ -113,8 +113,7 @@ impl EmulatorBuilder {
             tenant_id: None,
             display_name: Some(name.split('.').next().unwrap_or(name).to_owned()),
             default_domain,
-            domains: Vec::new(),
-            users: Vec::new(),
+            ..SeedTenant::default()
         };
         let mut builder = TenantBuilder { tenant, applications: Vec::new(), identities: Vec::new() };
         describe(&mut builder);
@@ -247,6 +246,7 @@ impl TenantBuilder {
             id: None,
             display_name: display_name.into(),
             user_principal_name: user_principal_name.into(),
+            ..SeedUser::default()
         });
         self
     }
@@ -364,7 +364,11 @@ impl ApplicationBuilder {
     /// [`Self::admin_consent`] or [`Directory::grant_admin_consent`](crate::Directory::grant_admin_consent).
     pub fn requires<const N: usize>(&mut self, api: impl Into<String>, roles: [&str; N]) -> &mut Self {
         let app_roles = roles.map(str::to_owned).to_vec();
-        self.seed.required_resource_access.push(SeedResourceAccess { resource: api.into(), app_roles });
+        self.seed.required_resource_access.push(SeedResourceAccess {
+            resource: api.into(),
+            app_roles,
+            scopes: Vec::new(),
+        });
         self
     }
 

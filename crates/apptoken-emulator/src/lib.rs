@@ -56,9 +56,9 @@ mod workload;
 pub use builder::{ApplicationBuilder, EmulatorBuilder, ManagedIdentityBuilder, StartError, TenantBuilder};
 pub use clock::EmulatorClock;
 pub use directory::{
-    AppRole, AppRoleAssignment, Application, Directory, DirectoryError, FederatedCredential, KeyCredential,
-    ManagedIdentity, NewSecret, RequiredResourceAccess, Secret, SeedError, ServicePrincipal, SignInAudience, Snapshot,
-    Tenant, TokenVersion, User,
+    AppRole, AppRoleAssignment, Application, Directory, DirectoryError, FederatedCredential, Group, KeyCredential,
+    ManagedIdentity, MemberType, NewSecret, RequiredResourceAccess, Secret, SeedError, ServicePrincipal,
+    SignInAudience, Snapshot, Tenant, TokenVersion, User,
 };
 pub use emulator::Emulator;
 pub use faults::{Fault, FaultRule, Faults};

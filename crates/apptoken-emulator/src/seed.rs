@@ -18,10 +18,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::directory::{SeedError, SignInAudience};
+use crate::directory::{MemberType, SeedError, SignInAudience};
 
 /// A whole directory, declared.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -54,6 +55,9 @@ pub struct SeedTenant {
     /// Users for Graph to read.
     #[serde(default)]
     pub users: Vec<SeedUser>,
+    /// Groups for Graph to read.
+    #[serde(default)]
+    pub groups: Vec<SeedGroup>,
 }
 
 /// A user in a seed.
@@ -66,6 +70,25 @@ pub struct SeedUser {
     pub display_name: String,
     /// Sign-in name.
     pub user_principal_name: String,
+    /// Further properties, as Graph has them.
+    #[serde(default)]
+    pub further: Map<String, Value>,
+}
+
+/// A group in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedGroup {
+    /// Object id; made when absent.
+    pub id: Option<Uuid>,
+    /// Name for people.
+    pub display_name: String,
+    /// Object ids, or sign-in names of users.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// Further properties, as Graph has them.
+    #[serde(default)]
+    pub further: Map<String, Value>,
 }
 
 /// An application in a seed.
@@ -105,10 +128,16 @@ pub struct SeedApplication {
     pub agent_identity_blueprint_id: Option<Uuid>,
     /// Where it is present; nothing means its home tenant, an empty list nowhere.
     pub service_principals: Option<Vec<SeedServicePrincipal>>,
+    /// Object ids of the users and service principals that own it.
+    #[serde(default)]
+    pub owners: Vec<Uuid>,
+    /// Further properties, as Graph has them.
+    #[serde(default)]
+    pub further: Map<String, Value>,
 }
 
 /// An application permission in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedAppRole {
     /// Made when absent.
@@ -117,6 +146,14 @@ pub struct SeedAppRole {
     pub value: String,
     /// Name for people; `value` when absent.
     pub display_name: Option<String>,
+    /// What it allows, for people; the name when absent.
+    pub description: Option<String>,
+    /// Whether it can be assigned. Nothing means yes.
+    #[serde(default = "yes")]
+    pub is_enabled: bool,
+    /// Who may have it; applications when absent.
+    #[serde(default = "applications")]
+    pub allowed_member_types: Vec<MemberType>,
 }
 
 /// Permissions wished for, in a seed.
@@ -126,7 +163,11 @@ pub struct SeedResourceAccess {
     /// App ID URI or application id of the API.
     pub resource: String,
     /// Values or ids of its roles.
+    #[serde(default)]
     pub app_roles: Vec<String>,
+    /// Ids of delegated permissions: kept for Graph, of no use to a daemon.
+    #[serde(default)]
+    pub scopes: Vec<Uuid>,
 }
 
 /// A client secret in a seed.
@@ -194,6 +235,12 @@ pub struct SeedServicePrincipal {
     /// Whether an administrator has granted what `requiredResourceAccess` wishes for. Nothing means no.
     #[serde(default)]
     pub admin_consent: bool,
+    /// Object ids of the users and service principals that own it.
+    #[serde(default)]
+    pub owners: Vec<Uuid>,
+    /// Further properties, as Graph has them.
+    #[serde(default)]
+    pub further: Map<String, Value>,
 }
 
 /// A secret that does not show in `Debug` and is wiped from memory.
@@ -265,6 +312,21 @@ impl SeedServicePrincipal {
             account_enabled: true,
             app_role_assignment_required: false,
             admin_consent: false,
+            owners: Vec::new(),
+            further: Map::new(),
+        }
+    }
+}
+
+impl Default for SeedAppRole {
+    fn default() -> Self {
+        Self {
+            id: None,
+            value: String::new(),
+            display_name: None,
+            description: None,
+            is_enabled: true,
+            allowed_member_types: applications(),
         }
     }
 }
@@ -289,6 +351,10 @@ impl fmt::Debug for SecretText {
 
 fn token_exchange() -> Vec<String> {
     vec!["api://AzureADTokenExchange".into()]
+}
+
+fn applications() -> Vec<MemberType> {
+    vec![MemberType::Application]
 }
 
 fn yes() -> bool {

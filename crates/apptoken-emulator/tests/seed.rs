@@ -131,3 +131,30 @@ async fn contradictions_are_refused_with_their_place() {
 fn now() -> std::time::SystemTime {
     std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_384_015)
 }
+
+#[tokio::test]
+async fn groups_owners_and_further_properties() {
+    testkit::init();
+    let owner = "77777777-aaaa-4aaa-8aaa-000000000007";
+    let seed = format!(
+        r#"{{
+        "tenants": [{{ "defaultDomain": "contoso.com",
+            "users": [{{ "displayName": "Ada", "userPrincipalName": "ada@contoso.com", "further": {{ "jobTitle": "Analyst" }} }}],
+            "groups": [{{ "displayName": "Engine", "members": ["ADA@contoso.com", "{owner}"] }}] }}],
+        "applications": [{{ "displayName": "API", "owners": ["{owner}"], "further": {{ "notes": "n" }},
+            "appRoles": [{{ "value": "Old", "isEnabled": false, "allowedMemberTypes": ["User"], "description": "d" }}] }}]
+    }}"#
+    );
+    let entra = Emulator::builder().seed_json(&seed).unwrap().start().await.unwrap();
+    let directory = entra.directory().snapshot();
+    let tenant = directory.tenant("contoso.com").unwrap();
+    assert_eq!(tenant.users[0].further["jobTitle"], "Analyst");
+    assert_eq!(tenant.groups[0].members, [tenant.users[0].id, owner.parse().unwrap()]);
+    let api = directory.applications().find(|app| app.display_name == "API").unwrap();
+    assert_eq!((api.owners[0].to_string().as_str(), &api.further["notes"]), (owner, &serde_json::json!("n")));
+    let role = &api.app_roles[0];
+    assert_eq!((role.enabled, &role.allowed_member_types[..]), (false, &[apptoken_emulator::MemberType::User][..]));
+    let unknown = seed.replace("ADA@contoso.com", "eve@contoso.com");
+    let error = Emulator::builder().seed_json(&unknown).unwrap().start().await.unwrap_err().to_string();
+    assert!(error.contains("tenants[0].groups[0].members[0]"), "{error}");
+}

@@ -62,7 +62,7 @@ impl ManagedIdentityBuilder {
     /// App roles of an API (App ID URI or application id) that it was granted.
     pub fn granted<const N: usize>(&mut self, api: impl Into<String>, roles: [&str; N]) -> &mut Self {
         let app_roles = roles.map(str::to_owned).to_vec();
-        self.seed.app_role_assignments.push(SeedResourceAccess { resource: api.into(), app_roles });
+        self.seed.app_role_assignments.push(SeedResourceAccess { resource: api.into(), app_roles, scopes: Vec::new() });
         self
     }
 

@@ -9,7 +9,7 @@ use aws_lc_rs::rand;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::model::{AppRoleAssignment, Application, KeyCredential, Secret, ServicePrincipal, TokenVersion};
+use super::model::{Application, KeyCredential, Secret, ServicePrincipal, TokenVersion};
 use super::{Directory, DirectoryError, Snapshot, guid};
 use crate::seed::{SeedApplication, SeedServicePrincipal, SeedTenant};
 
@@ -54,9 +54,9 @@ impl Directory {
     /// What the portal's *Grant admin consent* does: every app role that the application asks for in
     /// `requiredResourceAccess` is assigned to it in this tenant. Gives the values of these roles.
     pub fn grant_admin_consent(&self, tenant: &str, app: &str) -> Result<Vec<String>, DirectoryError> {
-        self.change(|next, _| {
+        self.change(|next, now| {
             let (tenant, app_id) = (next.named_tenant(tenant)?, next.app(app)?.app_id);
-            next.consent(tenant, app_id)
+            next.consent(tenant, app_id, now)
         })
     }
 
@@ -67,14 +67,10 @@ impl Directory {
 
     /// Assigns one app role, by value or id, of an API (application id or App ID URI) to an application.
     pub fn assign_app_role(&self, tenant: &str, app: &str, api: &str, role: &str) -> Result<(), DirectoryError> {
-        self.change(|next, _| {
+        self.change(|next, now| {
             let (id, app_id) = (next.named_tenant(tenant)?, next.app(app)?.app_id);
-            let assignment = next.assignment(tenant, api, role)?;
-            next.principal(id, app_id, |principal| {
-                if !principal.app_role_assignments.contains(&assignment) {
-                    principal.app_role_assignments.push(assignment);
-                }
-            })
+            let (resource, role) = next.offered(tenant, api, role)?;
+            next.principal(id, app_id, |principal| _ = principal.grant(resource, role, now))
         })
     }
 
@@ -82,8 +78,10 @@ impl Directory {
     pub fn remove_app_role(&self, tenant: &str, app: &str, api: &str, role: &str) -> Result<(), DirectoryError> {
         self.change(|next, _| {
             let (id, app_id) = (next.named_tenant(tenant)?, next.app(app)?.app_id);
-            let assignment = next.assignment(tenant, api, role)?;
-            next.principal(id, app_id, |principal| principal.app_role_assignments.retain(|a| *a != assignment))
+            let (resource, role) = next.offered(tenant, api, role)?;
+            next.principal(id, app_id, |principal| {
+                principal.app_role_assignments.retain(|assignment| !assignment.grants(resource, role));
+            })
         })
     }
 
@@ -92,8 +90,8 @@ impl Directory {
     pub fn require_app_role(&self, tenant: &str, app: &str, api: &str, role: &str) -> Result<(), DirectoryError> {
         self.change(|next, _| {
             let app_id = next.app(app)?.app_id;
-            let AppRoleAssignment { resource, app_role } = next.assignment(tenant, api, role)?;
-            next.edit_application(app_id, |application| application.wish(resource, app_role));
+            let (resource, role) = next.offered(tenant, api, role)?;
+            next.edit_application(app_id, |application| application.wish(resource, role));
             Ok(())
         })
     }
@@ -176,11 +174,11 @@ impl Directory {
 
     /// Makes an application present in a tenant.
     pub fn add_service_principal(&self, app: &str, principal: &SeedServicePrincipal) -> Result<(), DirectoryError> {
-        self.change(|next, _| {
+        self.change(|next, now| {
             let app_id = next.app(app)?.app_id;
-            let tenant = next.import_principal(app_id, principal, "servicePrincipal")?;
+            let tenant = next.import_principal(app_id, principal, "servicePrincipal", now)?;
             if principal.admin_consent {
-                next.consent(tenant, app_id)?;
+                next.consent(tenant, app_id, now)?;
             }
             Ok(())
         })
@@ -229,12 +227,13 @@ impl Snapshot {
         found.ok_or_else(|| DirectoryError::NoApplication(name.into()))
     }
 
-    fn assignment(&self, tenant: &str, api: &str, role: &str) -> Result<AppRoleAssignment, DirectoryError> {
+    /// The ids of an API and of its role.
+    fn offered(&self, tenant: &str, api: &str, role: &str) -> Result<(Uuid, Uuid), DirectoryError> {
         let tenant = self.tenant(tenant).ok_or_else(|| DirectoryError::NoTenant(tenant.into()))?;
         let (api, _) = self.resource(tenant, api).ok_or_else(|| DirectoryError::NoApplication(api.into()))?;
         let found = api.role(role);
         let found = found.ok_or_else(|| DirectoryError::NoAppRole { app: api.app_id, role: role.into() })?;
-        Ok(AppRoleAssignment { resource: api.app_id, app_role: found.id })
+        Ok((api.app_id, found.id))
     }
 
     fn principal(
@@ -267,9 +266,11 @@ impl Application {
         match self.required_resource_access.iter_mut().find(|wish| wish.resource == resource) {
             Some(wish) if wish.app_roles.contains(&app_role) => (),
             Some(wish) => wish.app_roles.push(app_role),
-            None => self
-                .required_resource_access
-                .push(super::RequiredResourceAccess { resource, app_roles: vec![app_role] }),
+            None => self.required_resource_access.push(super::RequiredResourceAccess {
+                resource,
+                app_roles: vec![app_role],
+                scopes: Vec::new(),
+            }),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Map;
 use uuid::{Uuid, uuid};
 
 use super::Snapshot;
@@ -52,11 +53,7 @@ impl FirstParty {
             sign_in_audience: SignInAudience::AzureADMultipleOrgs,
             identifier_uris: self.uris.iter().map(|&uri| uri.into()).collect(),
             token_version: self.version,
-            app_roles: self
-                .roles
-                .iter()
-                .map(|&(id, value)| AppRole { id, value: value.into(), display_name: value.into() })
-                .collect(),
+            app_roles: self.roles.iter().map(|&(id, value)| AppRole::new(id, value, value)).collect(),
             required_resource_access: Vec::new(),
             secrets: Vec::new(),
             certificates: Vec::new(),
@@ -66,6 +63,8 @@ impl FirstParty {
             first_party: true,
             slash_strict: self.slash_strict,
             created: 0,
+            owners: Vec::new(),
+            further: Map::new(),
         }
     }
 }

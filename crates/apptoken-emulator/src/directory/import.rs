@@ -6,11 +6,14 @@ use apptoken_jose::{Certificate, base64url};
 use uuid::Uuid;
 
 use super::model::{
-    AppRole, AppRoleAssignment, Application, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal,
-    SignInAudience, Tenant, TokenVersion, User, resource_key,
+    AppRole, Application, Group, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal, SignInAudience,
+    Tenant, TokenVersion, User, resource_key,
 };
 use super::{FederatedCredential, Snapshot, guid};
-use crate::seed::{Seed, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedServicePrincipal, SeedTenant};
+use crate::seed::{
+    Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedGroup, SeedServicePrincipal,
+    SeedTenant, SeedUser,
+};
 
 /// What is wrong with a seed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,14 +69,14 @@ impl Snapshot {
             let principals = seed.service_principals.as_deref().unwrap_or(at_home.as_slice());
             for (j, principal) in principals.iter().enumerate() {
                 let path = format!("{path}[{i}].servicePrincipals[{j}]");
-                let tenant = self.import_principal(app_id, principal, &path)?;
+                let tenant = self.import_principal(app_id, principal, &path, now)?;
                 if principal.admin_consent {
                     consents.push((tenant, app_id, format!("{path}.adminConsent")));
                 }
             }
         }
         for (tenant, app_id, path) in consents {
-            self.consent(tenant, app_id).map_err(|error| SeedError::new(path, error.to_string()))?;
+            self.consent(tenant, app_id, now).map_err(|error| SeedError::new(path, error.to_string()))?;
         }
         Ok(())
     }
@@ -100,20 +103,17 @@ impl Snapshot {
             default_domain: domains[0].clone(),
             domains,
             created: now,
-            users: seed
-                .users
-                .iter()
-                .map(|user| User {
-                    id: user.id.unwrap_or_else(Uuid::new_v4),
-                    display_name: user.display_name.clone(),
-                    user_principal_name: user.user_principal_name.clone(),
-                })
-                .collect(),
+            users: seed.users.iter().map(User::of_seed).collect(),
+            groups: Vec::new(),
             principals: Default::default(),
             resources: Default::default(),
         };
+        for (i, group) in seed.groups.iter().enumerate() {
+            let group = tenant.group_of_seed(group, &format!("{path}.groups[{i}]"))?;
+            tenant.groups.push(group);
+        }
         for application in self.applications.values().filter(|application| application.first_party) {
-            tenant.admit(application, ServicePrincipal::new(application.app_id));
+            tenant.admit(application, ServicePrincipal::new(Uuid::new_v4(), application.app_id, now));
         }
         self.tenants.insert(id, Arc::new(tenant));
         Ok(id)
@@ -157,11 +157,7 @@ impl Snapshot {
             if let Some(id) = role.id.filter(|id| app_roles.iter().any(|other| other.id == *id)) {
                 return Err(SeedError::new(format!("{path}.appRoles[{i}].id"), format!("{id} is used twice")));
             }
-            app_roles.push(AppRole {
-                id: role.id.unwrap_or_else(Uuid::new_v4),
-                value: role.value.clone(),
-                display_name: role.display_name.clone().unwrap_or_else(|| role.value.clone()),
-            });
+            app_roles.push(AppRole::of_seed(role));
         }
         let mut application = Application {
             app_id,
@@ -181,6 +177,8 @@ impl Snapshot {
             first_party: false,
             slash_strict: false,
             created: now,
+            owners: seed.owners.clone(),
+            further: seed.further.clone(),
         };
         application.federate(&seed.federated_identity_credentials, path)?;
         self.applications.insert(app_id, Arc::new(application));
@@ -229,7 +227,7 @@ impl Snapshot {
                 })
             };
             let app_roles = wish.app_roles.iter().enumerate().map(role).collect::<Result<_, _>>()?;
-            Ok(RequiredResourceAccess { resource: api.app_id, app_roles })
+            Ok(RequiredResourceAccess { resource: api.app_id, app_roles, scopes: wish.scopes.clone() })
         };
         seeds.iter().enumerate().map(wish).collect()
     }
@@ -251,6 +249,7 @@ impl Snapshot {
         app_id: Uuid,
         seed: &SeedServicePrincipal,
         path: &str,
+        now: i64,
     ) -> Result<Uuid, SeedError> {
         let tenant = self.tenant(&seed.tenant).ok_or_else(|| {
             SeedError::new(format!("{path}.tenant"), format!("no tenant {:?} in this directory", seed.tenant))
@@ -273,11 +272,11 @@ impl Snapshot {
         tenant.admit(
             application,
             ServicePrincipal {
-                id: seed.id.unwrap_or_else(Uuid::new_v4),
-                app_id,
                 account_enabled: seed.account_enabled,
                 app_role_assignment_required: seed.app_role_assignment_required,
-                app_role_assignments: Vec::new(),
+                owners: seed.owners.clone(),
+                further: seed.further.clone(),
+                ..ServicePrincipal::new(seed.id.unwrap_or_else(Uuid::new_v4), app_id, now)
             },
         );
         self.tenants.insert(id, Arc::new(tenant));
@@ -285,7 +284,12 @@ impl Snapshot {
     }
 
     /// Turns an application's wishes into assignments; the values of all roles it now has by its wishes.
-    pub(super) fn consent(&mut self, tenant: Uuid, app_id: Uuid) -> Result<Vec<String>, super::DirectoryError> {
+    pub(super) fn consent(
+        &mut self,
+        tenant: Uuid,
+        app_id: Uuid,
+        now: i64,
+    ) -> Result<Vec<String>, super::DirectoryError> {
         let no_principal = |app| super::DirectoryError::NoServicePrincipal { app, tenant };
         let application =
             self.application(app_id).ok_or_else(|| super::DirectoryError::NoApplication(app_id.to_string()))?;
@@ -293,16 +297,14 @@ impl Snapshot {
             self.tenants.get(&tenant).ok_or_else(|| super::DirectoryError::NoTenant(tenant.to_string()))?.clone();
         let mut principal = here.service_principal(app_id).cloned().ok_or_else(|| no_principal(app_id))?;
         let mut granted = Vec::new();
-        for wish in &application.required_resource_access {
+        for wish in application.required_resource_access.iter().filter(|wish| !wish.app_roles.is_empty()) {
             here.service_principal(wish.resource).ok_or_else(|| no_principal(wish.resource))?;
             for &app_role in &wish.app_roles {
-                let assignment = AppRoleAssignment { resource: wish.resource, app_role };
-                if !principal.app_role_assignments.contains(&assignment) {
-                    principal.app_role_assignments.push(assignment);
-                }
                 let api = self.application(wish.resource);
-                let role = api.and_then(|api| api.app_roles.iter().find(|role| role.id == app_role));
-                granted.extend(role.map(|role| role.value.clone()));
+                if let Some(role) = api.and_then(|api| api.app_roles.iter().find(|role| role.id == app_role)) {
+                    principal.grant(wish.resource, app_role, now);
+                    granted.push(role.value.clone());
+                }
             }
         }
         self.edit_tenant(tenant, |tenant| {
@@ -348,14 +350,45 @@ impl Application {
     }
 }
 
-impl ServicePrincipal {
-    fn new(app_id: Uuid) -> Self {
+impl Tenant {
+    /// Members are named by object id, or users by their sign-in name.
+    fn group_of_seed(&self, seed: &SeedGroup, path: &str) -> Result<Group, SeedError> {
+        let member = |(i, name): (usize, &String)| {
+            let user = || self.users.iter().find(|user| user.user_principal_name.eq_ignore_ascii_case(name));
+            guid(name).or_else(|| user().map(|user| user.id)).ok_or_else(|| {
+                let message = format!("{name:?} is neither an object id nor the sign-in name of a user");
+                SeedError::new(format!("{path}.members[{i}]"), message)
+            })
+        };
+        Ok(Group {
+            id: seed.id.unwrap_or_else(Uuid::new_v4),
+            display_name: seed.display_name.clone(),
+            members: seed.members.iter().enumerate().map(member).collect::<Result<_, _>>()?,
+            further: seed.further.clone(),
+        })
+    }
+}
+
+impl User {
+    fn of_seed(seed: &SeedUser) -> Self {
         Self {
-            id: Uuid::new_v4(),
-            app_id,
-            account_enabled: true,
-            app_role_assignment_required: false,
-            app_role_assignments: Vec::new(),
+            id: seed.id.unwrap_or_else(Uuid::new_v4),
+            display_name: seed.display_name.clone(),
+            user_principal_name: seed.user_principal_name.clone(),
+            further: seed.further.clone(),
+        }
+    }
+}
+
+impl AppRole {
+    pub(super) fn of_seed(seed: &SeedAppRole) -> Self {
+        let display_name = seed.display_name.as_ref().unwrap_or(&seed.value);
+        let role = Self::new(seed.id.unwrap_or_else(Uuid::new_v4), &seed.value, display_name);
+        Self {
+            description: seed.description.clone().unwrap_or(role.description),
+            enabled: seed.is_enabled,
+            allowed_member_types: seed.allowed_member_types.clone(),
+            ..role
         }
     }
 }

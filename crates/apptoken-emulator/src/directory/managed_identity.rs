@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::Map;
 use uuid::Uuid;
 
-use super::model::{
-    AppRoleAssignment, Application, ManagedIdentity, ServicePrincipal, SignInAudience, Tenant, TokenVersion,
-};
+use super::model::{Application, ManagedIdentity, ServicePrincipal, SignInAudience, Tenant, TokenVersion};
 use super::{Directory, DirectoryError, SeedError, Snapshot};
 use crate::seed::SeedManagedIdentity;
 
@@ -81,19 +80,16 @@ impl Snapshot {
             first_party: false,
             slash_strict: false,
             created: now,
+            owners: Vec::new(),
+            further: Map::new(),
         };
         application.federate(&seed.federated_identity_credentials, path)?;
-        let assign = |resource| move |&app_role: &Uuid| AppRoleAssignment { resource, app_role };
-        let principal = ServicePrincipal {
-            id: seed.principal_id.unwrap_or_else(Uuid::new_v4),
-            app_id,
-            account_enabled: true,
-            app_role_assignment_required: false,
-            app_role_assignments: granted
-                .iter()
-                .flat_map(|access| access.app_roles.iter().map(assign(access.resource)))
-                .collect(),
-        };
+        let mut principal = ServicePrincipal::new(seed.principal_id.unwrap_or_else(Uuid::new_v4), app_id, now);
+        for access in &granted {
+            for &role in &access.app_roles {
+                principal.grant(access.resource, role, now);
+            }
+        }
         self.edit_tenant(home, |tenant| tenant.admit(&application, principal));
         self.applications.insert(app_id, Arc::new(application));
         Ok(app_id)

@@ -19,8 +19,8 @@ pub use federated::FederatedCredential;
 pub use import::SeedError;
 pub(crate) use import::is_domain;
 pub use model::{
-    AppRole, AppRoleAssignment, Application, KeyCredential, ManagedIdentity, RequiredResourceAccess, Secret,
-    ServicePrincipal, SignInAudience, Tenant, TokenVersion, User,
+    AppRole, AppRoleAssignment, Application, Group, KeyCredential, ManagedIdentity, MemberType, RequiredResourceAccess,
+    Secret, ServicePrincipal, SignInAudience, Tenant, TokenVersion, User,
 };
 
 pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};
@@ -162,9 +162,7 @@ impl Snapshot {
 
     /// The values of the roles that `principal` was granted on `api`, in the API's order.
     pub(crate) fn roles<'a>(principal: &ServicePrincipal, api: &'a Application) -> Vec<&'a str> {
-        let granted = |role: &AppRole| {
-            principal.app_role_assignments.iter().any(|a| a.resource == api.app_id && a.app_role == role.id)
-        };
+        let granted = |role: &AppRole| principal.app_role_assignments.iter().any(|a| a.grants(api.app_id, role.id));
         api.app_roles.iter().filter(|role| granted(role)).map(|role| role.value.as_str()).collect()
     }
 }

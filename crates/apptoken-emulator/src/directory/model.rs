@@ -8,6 +8,7 @@ use std::sync::Arc;
 use apptoken_jose::{Certificate, PublicKey};
 use aws_lc_rs::{constant_time, digest};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::federated::FederatedCredential;
@@ -28,6 +29,8 @@ pub struct Tenant {
     pub created: i64,
     /// Enough of its users for Graph to read.
     pub users: Vec<User>,
+    /// Its groups, for Graph to read.
+    pub groups: Vec<Group>,
     /// Applications present here, by application id.
     pub(crate) principals: HashMap<Uuid, Arc<ServicePrincipal>>,
     /// Application ids by App ID URI, as [`resource_key`] writes it.
@@ -44,6 +47,22 @@ pub struct User {
     pub display_name: String,
     /// Sign-in name.
     pub user_principal_name: String,
+    /// Further properties, as Graph has them.
+    pub further: Map<String, Value>,
+}
+
+/// A group, as far as Graph shows one here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Group {
+    /// Object id.
+    pub id: Uuid,
+    /// Name for people.
+    pub display_name: String,
+    /// Object ids of users, service principals and groups.
+    pub members: Vec<Uuid>,
+    /// Further properties, as Graph has them.
+    pub further: Map<String, Value>,
 }
 
 /// An application registration: global, whatever tenant it is used in.
@@ -84,6 +103,10 @@ pub struct Application {
     pub slash_strict: bool,
     /// When it was registered, Unix seconds.
     pub created: i64,
+    /// Object ids of the users and service principals that own it.
+    pub owners: Vec<Uuid>,
+    /// Further properties, as Graph has them: no token depends on them.
+    pub further: Map<String, Value>,
 }
 
 /// What makes an application a managed identity: the resource in Azure that it belongs to.
@@ -110,6 +133,12 @@ pub struct ServicePrincipal {
     pub app_role_assignment_required: bool,
     /// The roles that it was granted on other applications.
     pub app_role_assignments: Vec<AppRoleAssignment>,
+    /// When it was made, Unix seconds.
+    pub created: i64,
+    /// Object ids of the users and service principals that own it.
+    pub owners: Vec<Uuid>,
+    /// Further properties, as Graph has them: no token depends on them.
+    pub further: Map<String, Value>,
 }
 
 /// A granted application permission.
@@ -120,6 +149,8 @@ pub struct AppRoleAssignment {
     pub resource: Uuid,
     /// Id of the role.
     pub app_role: Uuid,
+    /// When it was granted, Unix seconds.
+    pub created: i64,
 }
 
 /// An application permission that an API offers.
@@ -132,6 +163,22 @@ pub struct AppRole {
     pub value: String,
     /// Name for people.
     pub display_name: String,
+    /// What it allows, for people.
+    pub description: String,
+    /// Whether it can be assigned; one that is not can be taken away.
+    pub enabled: bool,
+    /// Who may have it.
+    pub allowed_member_types: Vec<MemberType>,
+}
+
+/// Who may have an app role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum MemberType {
+    /// Daemons: an application permission.
+    Application,
+    /// Users and groups.
+    User,
 }
 
 /// Application permissions wished for on one API.
@@ -142,6 +189,8 @@ pub struct RequiredResourceAccess {
     pub resource: Uuid,
     /// Role ids.
     pub app_roles: Vec<Uuid>,
+    /// Ids of delegated permissions: kept for Graph, of no use to a daemon.
+    pub scopes: Vec<Uuid>,
 }
 
 /// Version of access tokens (`ver`), as the API's `requestedAccessTokenVersion` says; the endpoint has no part in it.
@@ -164,7 +213,7 @@ pub enum SignInAudience {
     AzureADMultipleOrgs,
 }
 
-/// A client secret. Only its SHA-256 is kept.
+/// A client secret. Only its SHA-256 is kept, and its first characters.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Secret {
@@ -173,6 +222,8 @@ pub struct Secret {
     /// Name for people.
     pub display_name: String,
     digest: [u8; 32],
+    /// Its first three characters, by which people tell one from another.
+    pub hint: String,
     /// Valid from, Unix seconds.
     pub start: i64,
     /// Valid until, Unix seconds.
@@ -207,6 +258,53 @@ impl Tenant {
     }
 }
 
+impl AppRole {
+    /// An application permission that can be assigned.
+    pub(crate) fn new(id: Uuid, value: &str, display_name: &str) -> Self {
+        Self {
+            id,
+            value: value.into(),
+            display_name: display_name.into(),
+            description: display_name.into(),
+            enabled: true,
+            allowed_member_types: vec![MemberType::Application],
+        }
+    }
+}
+
+impl AppRoleAssignment {
+    /// Whether it grants this role of this API.
+    #[must_use]
+    pub fn grants(&self, resource: Uuid, app_role: Uuid) -> bool {
+        self.resource == resource && self.app_role == app_role
+    }
+}
+
+impl ServicePrincipal {
+    /// Enabled, with nothing granted.
+    pub(super) fn new(id: Uuid, app_id: Uuid, created: i64) -> Self {
+        Self {
+            id,
+            app_id,
+            account_enabled: true,
+            app_role_assignment_required: false,
+            app_role_assignments: Vec::new(),
+            created,
+            owners: Vec::new(),
+            further: Map::new(),
+        }
+    }
+
+    /// Grants a role that it does not have yet; whether it was new.
+    pub(super) fn grant(&mut self, resource: Uuid, app_role: Uuid, now: i64) -> bool {
+        let new = !self.app_role_assignments.iter().any(|assignment| assignment.grants(resource, app_role));
+        if new {
+            self.app_role_assignments.push(AppRoleAssignment { resource, app_role, created: now });
+        }
+        new
+    }
+}
+
 impl Application {
     /// The role with this `value`, or with this id.
     #[must_use]
@@ -230,7 +328,8 @@ impl Application {
 
 impl Secret {
     pub(crate) fn new(key_id: Uuid, display_name: &str, text: &str, start: i64, end: i64) -> Self {
-        Self { key_id, display_name: display_name.into(), digest: sha256(text), start, end }
+        let hint = text.chars().take(3).collect();
+        Self { key_id, display_name: display_name.into(), digest: sha256(text), hint, start, end }
     }
 
     /// Whether `digest`, from [`sha256`], is this secret's; takes the same time whatever it is.

@@ -54,7 +54,7 @@ impl Directory {
     pub fn offer_app_role(&self, app: &str, role: &SeedAppRole) -> Result<Uuid, DirectoryError> {
         self.change(|next, _| {
             let application = next.app(app)?;
-            let (app_id, id) = (application.app_id, role.id.unwrap_or_else(Uuid::new_v4));
+            let app_id = application.app_id;
             let wrong = |why: String| Err(DirectoryError::Seed(SeedError::new("appRole.value", why)));
             let value = &role.value;
             if value.is_empty()
@@ -63,11 +63,11 @@ impl Directory {
             {
                 return wrong(format!("{value:?} is not 1 to {LONGEST_ROLE} characters without a space"));
             }
-            if application.app_roles.iter().any(|other| other.value == *value || other.id == id) {
+            if application.app_roles.iter().any(|other| other.value == *value || Some(other.id) == role.id) {
                 return wrong(format!("{value:?} is offered already"));
             }
-            let display_name = role.display_name.clone().unwrap_or_else(|| value.clone());
-            let role = AppRole { id, value: value.clone(), display_name };
+            let role = AppRole::of_seed(role);
+            let id = role.id;
             next.edit_application(app_id, |application| application.app_roles.push(role));
             Ok(id)
         })
@@ -90,9 +90,8 @@ impl Directory {
             }
             for tenant in next.tenants.values_mut() {
                 for principal in Arc::make_mut(tenant).principals.values_mut() {
-                    if principal.app_role_assignments.iter().any(|a| a.resource == app_id && a.app_role == role) {
-                        let assignments = &mut Arc::make_mut(principal).app_role_assignments;
-                        assignments.retain(|a| a.resource != app_id || a.app_role != role);
+                    if principal.app_role_assignments.iter().any(|a| a.grants(app_id, role)) {
+                        Arc::make_mut(principal).app_role_assignments.retain(|a| !a.grants(app_id, role));
                     }
                 }
             }
@@ -146,7 +145,7 @@ impl super::Application {
                 wish.app_roles.retain(|role| *role != app_role);
             }
         }
-        self.required_resource_access.retain(|wish| !wish.app_roles.is_empty());
+        self.required_resource_access.retain(|wish| !wish.app_roles.is_empty() || !wish.scopes.is_empty());
     }
 }
 
@@ -192,7 +191,7 @@ mod tests {
     #[test]
     fn a_role_goes_with_its_wishes_and_grants() {
         let directory = directory();
-        let role = |value: &str| SeedAppRole { id: None, value: value.into(), display_name: None };
+        let role = |value: &str| SeedAppRole { value: value.into(), ..SeedAppRole::default() };
         let reader = directory.offer_app_role(API, &role("Reader")).unwrap();
         directory.offer_app_role(API, &role("Writer")).unwrap();
         for bad in ["", "Reader", "a b", &"x".repeat(121)] {

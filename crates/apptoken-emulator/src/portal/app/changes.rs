@@ -78,7 +78,7 @@ fn plain(desk: &Desk<'_>, app: &str, action: &str, form: &Form) -> Option<Result
         }
         "roles" => {
             let display_name = form.some("display").map(str::to_owned);
-            let role = SeedAppRole { id: None, value: form.get("value").into(), display_name };
+            let role = SeedAppRole { value: form.get("value").into(), display_name, ..SeedAppRole::default() };
             done(directory.offer_app_role(app, &role).map(|_| ()), "role")
         }
         "role-removed" => done(directory.withdraw_app_role(app, form.get("id")), "role-removed"),

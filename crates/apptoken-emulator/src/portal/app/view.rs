@@ -122,7 +122,7 @@ pub(in crate::portal) fn permissions(app: &Application, directory: &Snapshot, te
                 about: role.map_or("a role that the API does not offer (any more)", about).into(),
                 granted: principal.is_some_and(|principal| {
                     let assignments = &principal.app_role_assignments;
-                    assignments.iter().any(|a| a.resource == wish.resource && a.app_role == *role_id)
+                    assignments.iter().any(|a| a.grants(wish.resource, *role_id))
                 }),
             });
         }
