@@ -25,6 +25,15 @@ pub(crate) type Published = Result<Arc<IssuerKeys>, String>;
 pub(crate) struct IssuerKeys(Vec<(Option<String>, PublicKey)>);
 
 impl IssuerKeys {
+    fn usable(set: KeySet) -> Self {
+        let usable = |key: Value| {
+            let key: Jwk = serde_json::from_value(key).ok()?;
+            let signs = key.use_.as_deref().is_none_or(|purpose| purpose == "sig");
+            key.public_key().ok().filter(|_| signs).map(|public| (key.kid, public))
+        };
+        Self(set.keys.into_iter().take(MOST_KEYS).filter_map(usable).collect())
+    }
+
     /// The key of this name; without a name, the only one.
     pub(crate) fn find(&self, kid: Option<&str>) -> Option<&PublicKey> {
         match (kid, &self.0[..]) {
@@ -61,6 +70,15 @@ impl Federation {
     pub(crate) fn elsewhere(mut self, issuers: impl IntoIterator<Item = (String, String)>) -> Self {
         self.elsewhere.extend(issuers);
         self
+    }
+
+    /// Holds these keys (a JWKS) for an issuer's, for ever, and asks it for nothing.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn know(&mut self, issuer: &str, jwks: &str) -> Result<(), serde_json::Error> {
+        let published = Ok(Arc::new(IssuerKeys::usable(serde_json::from_str(jwks)?)));
+        let kept = Kept { published, at: i64::MAX, early: HURRIED };
+        self.entry(issuer).kept.store(Some(Arc::new(kept)));
+        Ok(())
     }
 
     /// The keys of an issuer that an application trusts, with the key `kid` among them if the issuer has it.
@@ -106,12 +124,7 @@ impl Federation {
             return Err(format!("{address} names another issuer, '{named}'"));
         }
         let set: KeySet = self.http.get(&metadata.jwks_uri).await?;
-        let usable = |key: Value| {
-            let key: Jwk = serde_json::from_value(key).ok()?;
-            let signs = key.use_.as_deref().is_none_or(|purpose| purpose == "sig");
-            key.public_key().ok().filter(|_| signs).map(|public| (key.kid, public))
-        };
-        Ok(Arc::new(IssuerKeys(set.keys.into_iter().take(MOST_KEYS).filter_map(usable).collect())))
+        Ok(Arc::new(IssuerKeys::usable(set)))
     }
 }
 

@@ -39,6 +39,9 @@ mod emulator;
 mod endpoints;
 mod faults;
 mod federation;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hosts;
 mod issuer;
 mod keyring;

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde::Serialize;
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -93,7 +92,7 @@ impl<'a> Route<'a> {
 }
 
 /// Answers one request. `secure` says whether it came over TLS.
-pub(crate) async fn handle(state: Arc<State>, request: Request<Incoming>, secure: bool) -> Reply {
+pub(crate) async fn handle(state: Arc<State>, request: Request<impl RequestBody>, secure: bool) -> Reply {
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let mut reply = route(state, head, body, secure).await;
@@ -104,7 +103,7 @@ pub(crate) async fn handle(state: Arc<State>, request: Request<Incoming>, secure
     reply
 }
 
-async fn route(state: Arc<State>, head: http::request::Parts, body: Incoming, secure: bool) -> Reply {
+async fn route(state: Arc<State>, head: http::request::Parts, body: impl RequestBody, secure: bool) -> Reply {
     let host = match host(&head) {
         Some(host) if state.hosts.accept(host) => host.to_owned(),
         host => return Reply::from(wrong_host(host.unwrap_or_default())),
@@ -163,6 +162,14 @@ impl Exchange {
     }
 }
 
+/// What a request brings: from a connection or from memory.
+pub(crate) trait RequestBody:
+    hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
+{
+}
+
+impl<B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>> RequestBody for B {}
+
 /// Why a body could not be read.
 pub(crate) enum BodyError {
     TooLong,
@@ -171,11 +178,7 @@ pub(crate) enum BodyError {
     Broken,
 }
 
-pub(crate) async fn read<B>(body: B, most: usize, within: Duration) -> Result<Bytes, BodyError>
-where
-    B: hyper::body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub(crate) async fn read(body: impl RequestBody, most: usize, within: Duration) -> Result<Bytes, BodyError> {
     match tokio::time::timeout(within, Limited::new(body, most).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(BodyError::TooLong),

@@ -1,7 +1,6 @@
 //! `POST /{tenant}/oauth2/v2.0/token` and `POST /{tenant}/oauth2/token`: the request read, the answer written, the
 //! sign-in logged, faults applied.
 
-use std::error::Error;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Body, BodyError, Exchange, Reply, Response, json, read, refuse, set, set_id};
+use super::{Body, BodyError, Exchange, Reply, RequestBody, Response, json, read, refuse, set, set_id};
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::TokenVersion;
 use crate::faults::{Fault, Target};
@@ -21,11 +20,7 @@ use crate::sign_in::{Outcome, SignIn};
 use crate::sts::{self, Basic, Form, Granted, TokenRequest};
 
 /// Answers a token request: one from outside, or one that the portal tries.
-pub(crate) async fn answer<B>(exchange: &Exchange, tenant: &str, version: TokenVersion, body: B) -> Reply
-where
-    B: hyper::body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub(crate) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVersion, body: impl RequestBody) -> Reply {
     let state = &exchange.state;
     state.token_requests.fetch_add(1, Ordering::Relaxed);
     if let Some(latency) = state.faults.latency_of_all() {

@@ -1,16 +1,13 @@
 //! Who may talk to the portal: only its own pages. Other sites can make a browser send requests here; a form must come
 //! from a page of this portal, which no other site can read. (The `Host` header was checked before: `hosts`.)
 
-use std::error::Error;
-
 use apptoken_jose::base64url;
 use aws_lc_rs::rand;
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 
 use super::form::Form;
-use crate::endpoints::{BodyError, Exchange, Response, read, set};
+use crate::endpoints::{BodyError, Exchange, RequestBody, Response, read, set};
 
 /// A browser, known by a cookie that means nothing but that its forms are its own.
 pub(super) struct Visitor {
@@ -44,11 +41,7 @@ impl Visitor {
 }
 
 /// Reads a form that one of our own pages posted.
-pub(super) async fn form<B>(exchange: &Exchange, visitor: &Visitor, body: B) -> Result<Form, Refused>
-where
-    B: hyper::body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub(super) async fn form(exchange: &Exchange, visitor: &Visitor, body: impl RequestBody) -> Result<Form, Refused> {
     let refused = |status, why: &str| Err(Refused { status, why: why.into() });
     if !from_here(exchange) {
         return refused(StatusCode::FORBIDDEN, "It was sent by another site, and nothing was changed.");

@@ -20,22 +20,15 @@ mod tokens;
 mod try_it;
 mod words;
 
-use std::error::Error;
-
-use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use crate::endpoints::{Exchange, Response};
+use crate::endpoints::{Exchange, RequestBody, Response};
 use form::Form;
 use guard::Visitor;
 use page::{Desk, not_found};
 
 /// Answers what comes after `/portal`.
-pub(crate) async fn answer<B>(exchange: &Exchange, segments: &[&str], body: B) -> Response
-where
-    B: hyper::body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub(crate) async fn answer(exchange: &Exchange, segments: &[&str], body: impl RequestBody) -> Response {
     let visitor = Visitor::of(exchange);
     let desk = Desk::new(exchange, &visitor);
     let mut response = match exchange.head.method {

@@ -1,5 +1,7 @@
 //! Whatever comes: no panic, and nothing granted by accident.
 
+mod granted;
+
 use std::sync::OnceLock;
 
 use apptoken_jose::{base64url, issue};
@@ -8,45 +10,24 @@ use url::form_urlencoded::Serializer;
 
 use super::*;
 use crate::clock::EmulatorClock;
-use crate::directory::Directory;
-use crate::hosts::Hosts;
-use crate::issuer::{IssuerMode, Issuers};
+use crate::fuzzing::WithoutSockets;
 use crate::sign_in::blank;
-use crate::signing_keys::{SigningKeys, TokenKey};
 
 const APP: &str = "33333333-cccc-4ccc-8ccc-000000000003";
 
 fn state() -> &'static State {
-    static STATE: OnceLock<State> = OnceLock::new();
-    STATE.get_or_init(|| {
-        let clock = EmulatorClock::new(0);
-        let (certificate, _) = issue::self_signed("daemon", clock.now(), 9).unwrap();
+    static ENTRA: OnceLock<WithoutSockets> = OnceLock::new();
+    let entra = ENTRA.get_or_init(|| {
+        let (certificate, _) = issue::self_signed("daemon", EmulatorClock::new(0).now(), 9).unwrap();
         let seed = serde_json::json!({
             "tenants": [{ "defaultDomain": "contoso.com" }],
             "applications": [{ "appId": APP, "displayName": "Daemon",
                 "passwordCredentials": [{ "secretText": format!("{}-s", testkit::CANARY) }],
                 "keyCredentials": [{ "certificate": certificate.to_pem() }] }],
         });
-        let seed = crate::Seed::from_json(&seed.to_string()).unwrap();
-        State {
-            directory: Directory::from_seed(&seed, clock.clone()).unwrap(),
-            keys: SigningKeys::new(TokenKey::generate(clock.now()).unwrap()),
-            issuers: Issuers::new(IssuerMode::Entra, "https://localhost:1"),
-            hosts: Hosts::new(&[]),
-            asks_for_certificates: false,
-            federation: crate::federation::Federation::new(Vec::new(), std::time::Duration::ZERO, 0),
-            workloads: crate::workload::Workloads::new("https://localhost:1", Default::default(), clock.clone()).into(),
-            machine: crate::managed_identity::Machine::new(None, String::new()).unwrap(),
-            faults: Default::default(),
-            sign_ins: crate::sign_in::SignInLog::new(1),
-            token_requests: Default::default(),
-            limits: Default::default(),
-            keyring: crate::keyring::Keyring::new().unwrap(),
-            ca_pem: String::new(),
-            stopping: tokio::sync::watch::channel(false).1,
-            clock,
-        }
-    })
+        WithoutSockets::new(&seed.to_string(), &[]).unwrap()
+    });
+    entra.state()
 }
 
 fn ask(tenant: &str, endpoint: TokenVersion, fields: &[(&str, &str)]) -> Result<Granted, Refusal> {

@@ -1,14 +1,13 @@
 //! Cloud Shell: a form with the resource, and nothing else to choose.
 
 use http::Method;
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::{Ask, Identity, Problem, metadata_header, method};
-use crate::endpoints::{Exchange, read as read_body};
+use crate::endpoints::{Exchange, RequestBody, read as read_body};
 use crate::sts::{Form, Granted};
 
-pub(super) async fn read(exchange: &Exchange, body: Incoming) -> Result<Ask, Problem> {
+pub(super) async fn read(exchange: &Exchange, body: impl RequestBody) -> Result<Ask, Problem> {
     metadata_header(exchange)?;
     method(exchange, &Method::POST)?;
     let limits = &exchange.state.limits;

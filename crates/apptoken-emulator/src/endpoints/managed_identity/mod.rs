@@ -11,11 +11,10 @@ mod service_fabric;
 
 use http::StatusCode;
 use http::header::HeaderValue;
-use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::token::whole_seconds;
-use super::{Body, Exchange, Reply, Response, json, set_id, text};
+use super::{Body, Exchange, Reply, RequestBody, Response, json, set_id, text};
 use crate::aadsts::{Ids, Refusal};
 use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, guid};
 use crate::faults::{Fault, Target};
@@ -24,7 +23,7 @@ use crate::sign_in::SignIn;
 use crate::sts::{self, Granted, IdentityRequest};
 
 /// Answers a request for a token at the endpoint of `source`.
-pub(super) async fn answer(exchange: &Exchange, source: Source, body: Incoming) -> Reply {
+pub(super) async fn answer(exchange: &Exchange, source: Source, body: impl RequestBody) -> Reply {
     let faults = &exchange.state.faults;
     let resource = exchange.query("resource").unwrap_or_default();
     let target = Target { tenant: &[], app: "", resource: &resource, identities: true };
@@ -55,7 +54,7 @@ pub(super) async fn answer(exchange: &Exchange, source: Source, body: Incoming) 
     }
 }
 
-async fn proper(exchange: &Exchange, source: Source, body: Incoming) -> Response {
+async fn proper(exchange: &Exchange, source: Source, body: impl RequestBody) -> Response {
     let ids = exchange.ids(None);
     let ask = match source {
         Source::AppService => app_service::read(exchange),
