@@ -12,6 +12,7 @@ use self::clients::CLIENTS;
 use self::demo::Demo;
 use self::outcome::Report;
 use self::runtimes::Runtimes;
+pub(crate) use self::runtimes::node_packages;
 use crate::{Result, workspace};
 
 /// Runs every part, each program in a process of its own, and fails if anything fails or nothing ran.

