@@ -1,37 +1,30 @@
 //! The local Entra ID without sockets: a request in, an answer out. For the fuzz targets, and for tests of what is
 //! answered that need neither TLS nor time to pass.
 
+#[cfg(test)]
+mod granted;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
 
 use crate::clock::EmulatorClock;
 use crate::directory::{Directory, SeedError};
 use crate::endpoints::{Reply, handle};
-use crate::federation::Federation;
-use crate::hosts::Hosts;
-use crate::issuer::{IssuerMode, Issuers};
-use crate::keyring::Keyring;
-use crate::managed_identity::Machine;
 use crate::seed::Seed;
 use crate::sign_in::{SignIn, SignInLog};
-use crate::signing_keys::{SigningKeys, TokenKey};
 use crate::state::State;
-use crate::workload::Workloads;
 
 /// One that nobody can connect to. Its clock stands still, and it asks no other issuer for anything.
 pub struct WithoutSockets {
     state: Arc<State>,
     /// For limits in time, which answers from memory do not reach.
     runtime: Runtime,
-    stop: watch::Sender<bool>,
 }
 
 impl WithoutSockets {
@@ -40,32 +33,11 @@ impl WithoutSockets {
     /// # Errors
     /// When the seed is refused, a JWKS cannot be read, or no key could be made.
     pub fn new(seed: &str, issuers: &[(&str, &str)]) -> Result<Self, Box<dyn Error>> {
-        let clock = EmulatorClock::new(0);
-        clock.freeze();
-        let (stop, stopping) = watch::channel(false);
-        let mut federation = Federation::new(Vec::new(), Duration::ZERO, 0);
+        let mut state = State::bare(&Seed::from_json(seed)?)?;
         for (issuer, jwks) in issuers {
-            federation.know(issuer, jwks)?;
+            state.federation.know(issuer, jwks)?;
         }
-        let state = State {
-            directory: Directory::from_seed(&Seed::from_json(seed)?, clock.clone())?,
-            keys: SigningKeys::new(TokenKey::generate(clock.now())?),
-            issuers: Issuers::new(IssuerMode::Entra, AUTHORITY),
-            hosts: Hosts::new(&[]),
-            asks_for_certificates: false,
-            federation,
-            workloads: Arc::new(Workloads::new(AUTHORITY, Default::default(), clock.clone())),
-            machine: Machine::new(None, String::new())?,
-            faults: Default::default(),
-            sign_ins: SignInLog::new(16),
-            token_requests: Default::default(),
-            limits: Default::default(),
-            keyring: Keyring::new()?,
-            ca_pem: String::new(),
-            stopping,
-            clock,
-        };
-        Ok(Self { state: Arc::new(state), runtime: Builder::new_current_thread().enable_time().build()?, stop })
+        Ok(Self { state: Arc::new(state), runtime: Builder::new_current_thread().enable_time().build()? })
     }
 
     /// The same with another directory, and an empty log.
@@ -93,11 +65,6 @@ impl WithoutSockets {
         &self.state.directory
     }
 
-    #[cfg(test)]
-    pub(crate) fn state(&self) -> &State {
-        &self.state
-    }
-
     /// The newest entry of the sign-in log.
     #[must_use]
     pub fn last_sign_in(&self) -> Option<SignIn> {
@@ -111,7 +78,7 @@ impl WithoutSockets {
         self.runtime.block_on(async {
             let Reply::Answer(answer) = handle(Arc::clone(&self.state), request, true).await else { return None };
             let (head, body) = answer.into_parts();
-            // One without an end is followed until the server stops: its head is all there is.
+            // One without an end would be followed for ever: its head is all there is.
             let ends = hyper::body::Body::size_hint(&body).exact().is_some();
             let body =
                 if ends { body.collect().await.map_or_else(|_| Bytes::new(), |b| b.to_bytes()) } else { Bytes::new() };
@@ -120,16 +87,8 @@ impl WithoutSockets {
     }
 }
 
-impl Drop for WithoutSockets {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-    }
-}
-
 impl fmt::Debug for WithoutSockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WithoutSockets").finish_non_exhaustive()
     }
 }
-
-const AUTHORITY: &str = "https://localhost:1";

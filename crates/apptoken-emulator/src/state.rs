@@ -40,3 +40,34 @@ pub(crate) struct State {
     /// Says when the server stops: for answers that would go on.
     pub(crate) stopping: watch::Receiver<bool>,
 }
+
+/// One without a server, for tests and the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+impl State {
+    pub(crate) fn bare(seed: &crate::seed::Seed) -> Result<Self, Box<dyn std::error::Error>> {
+        use crate::issuer::IssuerMode;
+        use crate::signing_keys::TokenKey;
+
+        let authority = "https://localhost:1";
+        let clock = EmulatorClock::new(0);
+        clock.freeze();
+        Ok(Self {
+            directory: Directory::from_seed(seed, clock.clone())?,
+            keys: SigningKeys::new(TokenKey::generate(clock.now())?),
+            issuers: Issuers::new(IssuerMode::Entra, authority),
+            hosts: Hosts::new(&[]),
+            asks_for_certificates: false,
+            federation: Federation::new(Vec::new(), std::time::Duration::ZERO, 0),
+            workloads: Arc::new(Workloads::new(authority, Default::default(), clock.clone())),
+            machine: Machine::new(None, String::new())?,
+            faults: Faults::default(),
+            sign_ins: SignInLog::new(16),
+            token_requests: AtomicU64::new(0),
+            limits: Limits::default(),
+            keyring: Keyring::new()?,
+            ca_pem: String::new(),
+            stopping: watch::channel(true).1,
+            clock,
+        })
+    }
+}

@@ -1,7 +1,5 @@
 //! Whatever comes: no panic, and nothing granted by accident.
 
-mod granted;
-
 use std::sync::OnceLock;
 
 use apptoken_jose::{base64url, issue};
@@ -10,14 +8,13 @@ use url::form_urlencoded::Serializer;
 
 use super::*;
 use crate::clock::EmulatorClock;
-use crate::fuzzing::WithoutSockets;
 use crate::sign_in::blank;
 
 const APP: &str = "33333333-cccc-4ccc-8ccc-000000000003";
 
 fn state() -> &'static State {
-    static ENTRA: OnceLock<WithoutSockets> = OnceLock::new();
-    let entra = ENTRA.get_or_init(|| {
+    static STATE: OnceLock<State> = OnceLock::new();
+    STATE.get_or_init(|| {
         let (certificate, _) = issue::self_signed("daemon", EmulatorClock::new(0).now(), 9).unwrap();
         let seed = serde_json::json!({
             "tenants": [{ "defaultDomain": "contoso.com" }],
@@ -25,9 +22,8 @@ fn state() -> &'static State {
                 "passwordCredentials": [{ "secretText": format!("{}-s", testkit::CANARY) }],
                 "keyCredentials": [{ "certificate": certificate.to_pem() }] }],
         });
-        WithoutSockets::new(&seed.to_string(), &[]).unwrap()
-    });
-    entra.state()
+        State::bare(&crate::Seed::from_json(&seed.to_string()).unwrap()).unwrap()
+    })
 }
 
 fn ask(tenant: &str, endpoint: TokenVersion, fields: &[(&str, &str)]) -> Result<Granted, Refusal> {
