@@ -34,5 +34,11 @@ fn on_path(program: &str) -> bool {
 }
 
 /// Programs, and the Debian packages that have them.
-const NEEDED: [(&str, &str); 3] =
-    [("chromium", "chromium"), ("chromedriver", "chromium-driver"), ("redis-server", "redis-server")];
+const NEEDED: [(&str, &str); 6] = [
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("curl", "curl"),
+    ("node", "nodejs"),
+    ("python3", "python3"),
+    ("redis-server", "redis-server"),
+];

@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(target_os = "linux")]
+use crate::launch;
 use crate::{commands, demo, env_vars};
 
 /// App-only access tokens from Microsoft Entra ID, and a local Entra ID to try them on.
@@ -36,6 +38,9 @@ pub(crate) enum Command {
     Decode(commands::decode::Args),
     Emulator(commands::emulator::Args),
     Run(commands::run::Args),
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Launch(launch::Args),
     Init(commands::init::Args),
     Cache(commands::cache::Args),
     Cert(commands::cert::Args),

@@ -9,6 +9,8 @@ mod env_vars;
 mod exchange;
 mod exit;
 mod files;
+#[cfg(target_os = "linux")]
+mod launch;
 mod logging;
 mod proxy;
 mod settings;
@@ -26,8 +28,6 @@ use crate::exit::Failure;
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
-    // before anything can ask for one: two providers in one process would make rustls panic
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(help_or_mistake) => {
@@ -36,6 +36,13 @@ fn main() -> ExitCode {
             return u8::try_from(help_or_mistake.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
+    // while there is one thread: namespaces are a thread's own affair
+    #[cfg(target_os = "linux")]
+    if let Command::Launch(args) = &cli.command {
+        return launch::become_program(args).report();
+    }
+    // before anything can ask for one: two providers in one process would make rustls panic
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     cli.take_sign_in_log();
     match logging::init(cli.log.as_deref()).and_then(|()| run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,6 +61,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Decode(args) => commands::decode::run(args, &terminal).await,
             Command::Emulator(args) => commands::emulator::run(args, &terminal).await,
             Command::Run(args) => commands::run::run(args, &terminal).await,
+            #[cfg(target_os = "linux")]
+            Command::Launch(args) => Err(launch::become_program(&args)),
             Command::Init(args) => commands::init::run(&args, &terminal),
             Command::Cache(args) => commands::cache::run(&args, terminal),
             Command::Cert(args) => commands::cert::run(args, &terminal),

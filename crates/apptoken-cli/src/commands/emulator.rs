@@ -139,6 +139,10 @@ impl Starter {
                     "servicePrincipals": [{ "tenant": "contoso.onmicrosoft.com", "adminConsent": true }],
                 },
             ],
+            "managedIdentities": [{
+                "displayName": "TodoList machine", "tenant": "contoso.onmicrosoft.com", "systemAssigned": true,
+                "appRoleAssignments": [{ "resource": "api://todolist", "appRoles": ["DaemonAppRole"] }],
+            }],
         })
         .to_string()
     }

@@ -68,6 +68,11 @@ impl Mapping {
         &self.from.host
     }
 
+    #[cfg(target_os = "linux")]
+    pub(super) fn port(&self) -> u16 {
+        self.from.port
+    }
+
     pub(super) fn is_for(&self, host: &str, port: u16) -> bool {
         self.from.port == port && self.from.host.eq_ignore_ascii_case(host)
     }

@@ -1,8 +1,14 @@
 //! The proxy of `apptoken run`: CONNECT (RFC 9110 §9.3.6) on loopback. Microsoft's names lead to the local Entra ID,
 //! mapped names to what they are mapped to, loopback to itself, all others out or nowhere.
 
+#[cfg(target_os = "linux")]
+mod doors;
 mod head;
+#[cfg(target_os = "linux")]
+mod layout;
 mod mapping;
+#[cfg(target_os = "linux")]
+mod names;
 mod outer;
 mod relay;
 mod traffic;
@@ -14,11 +20,16 @@ use std::time::Duration;
 
 use apptoken_emulator::is_microsoft_host;
 use bytes::Bytes;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 
 use self::head::{Head, Target};
+#[cfg(target_os = "linux")]
+pub(crate) use self::layout::Layout;
 pub(crate) use self::mapping::{Mapping, Secured};
 pub(crate) use self::outer::OuterProxy;
 use self::relay::Stream;
@@ -34,28 +45,32 @@ pub(crate) struct Plan {
     pub(crate) offline: bool,
     /// The machine's own way out.
     pub(crate) outer: Option<OuterProxy>,
+    /// For TLS to the local Entra ID, where the program speaks plain HTTP.
+    pub(crate) trusting: TlsConnector,
 }
 
 /// A running proxy; dropping it cuts every connection.
 pub(crate) struct Proxy {
-    address: SocketAddr,
     traffic: Arc<Traffic>,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(plan: Plan) -> io::Result<Self> {
+    /// And its address, for `HTTPS_PROXY`.
+    pub(crate) async fn start(plan: Plan) -> io::Result<(Self, String)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        let traffic = Arc::new(Traffic::default());
-        let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, Arc::new(plan), Arc::clone(&traffic)));
-        Ok(Self { address, traffic, _serving: serving })
+        let url = format!("http://{}", listener.local_addr()?);
+        let mut proxy = Self::new();
+        let (plan, traffic) = (Arc::new(plan), Arc::clone(&proxy.traffic));
+        proxy.serving.spawn(accept(listener, Arc::new(Semaphore::new(MOST_CONNECTIONS)), move |client, _| {
+            let (plan, traffic) = (Arc::clone(&plan), Arc::clone(&traffic));
+            async move { connection(client, &plan, &traffic).await }
+        }));
+        Ok((proxy, url))
     }
 
-    /// For `HTTPS_PROXY`.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    fn new() -> Self {
+        Self { traffic: Arc::default(), serving: JoinSet::new() }
     }
 
     /// Which hosts were asked for, and what became of it.
@@ -64,20 +79,32 @@ impl Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, plan: Arc<Plan>, traffic: Arc<Traffic>) {
+/// Serves each connection, with the address that it came to, as long as there are places.
+async fn accept<S>(listener: TcpListener, places: Arc<Semaphore>, serve: impl Fn(TcpStream, SocketAddr) -> S)
+where
+    S: Future<Output = io::Result<()>> + Send + 'static,
+{
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((client, _)) if connections.len() < MOST_CONNECTIONS => {
-                    let (plan, traffic) = (Arc::clone(&plan), Arc::clone(&traffic));
+            accepted = listener.accept() => match accepted.and_then(|(client, _)| Ok((client.local_addr()?, client))) {
+                Ok((local, client)) => {
+                    let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                        tracing::warn!(limit = MOST_CONNECTIONS, "too many connections to the proxy: one was closed");
+                        continue;
+                    };
+                    if let Err(error) = client.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection that is gone");
+                        continue;
+                    }
+                    let served = serve(client, local);
                     connections.spawn(async move {
-                        if let Err(error) = connection(client, &plan, &traffic).await {
+                        if let Err(error) = served.await {
                             tracing::debug!(%error, "proxied connection ended");
                         }
+                        drop(place);
                     });
                 }
-                Ok(_) => tracing::warn!(limit = MOST_CONNECTIONS, "too many connections to the proxy: one was closed"),
                 // out of file descriptors, say: that passes
                 Err(error) => {
                     tracing::warn!(%error, "the proxy accepted no connection");
@@ -90,7 +117,6 @@ async fn serve(listener: TcpListener, plan: Arc<Plan>, traffic: Arc<Traffic>) {
 }
 
 async fn connection(mut client: TcpStream, plan: &Plan, traffic: &Traffic) -> io::Result<()> {
-    client.set_nodelay(true)?;
     let Head { target, rest } = match within(HEAD, "the request's head", head::read(&mut client)).await {
         Ok(Ok(head)) => head,
         Ok(Err(no_tunnel)) => {
@@ -119,7 +145,11 @@ async fn connection(mut client: TcpStream, plan: &Plan, traffic: &Traffic) -> io
     };
     traffic.count(route.verdict(), &target.host);
     head::established(&mut client).await?;
-    let client = Stream::new(client, rest);
+    carry(Stream::new(client, rest), far, route).await
+}
+
+/// Bytes both ways; of a mapped host the program's TLS ends here.
+async fn carry(client: Stream<TcpStream>, far: Box<dyn Duplex>, route: Route<'_>) -> io::Result<()> {
     match route {
         Route::Mapped(mapped) => {
             let client = within(HANDSHAKE, "the program's TLS handshake", mapped.accept(client)).await??;
@@ -133,6 +163,9 @@ async fn connection(mut client: TcpStream, plan: &Plan, traffic: &Traffic) -> io
 #[derive(Clone, Copy, Debug)]
 enum Route<'a> {
     Entra,
+    /// The local Entra ID's instance-metadata service, to a program that speaks plain HTTP.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "reached by its address only"))]
+    Identity,
     Mapped(&'a Secured),
     Loopback,
     Out,
@@ -151,6 +184,10 @@ impl Plan {
         }
     }
 
+    async fn entra(&self) -> io::Result<TcpStream> {
+        connect(&self.entra.0, self.entra.1).await
+    }
+
     /// The far end.
     async fn open(&self, route: Route<'_>, target: &Target) -> io::Result<Box<dyn Duplex>> {
         Ok(Box::new(match route {
@@ -158,7 +195,12 @@ impl Plan {
                 let server = connect(mapped.mapping.to_host(), mapped.mapping.to_port()).await?;
                 return within(HANDSHAKE, "the mapped server's TLS handshake", mapped.secure(server)).await?;
             }
-            Route::Entra => connect(&self.entra.0, self.entra.1).await?,
+            Route::Entra => self.entra().await?,
+            Route::Identity => {
+                let name = ServerName::try_from(self.entra.0.clone()).map_err(io::Error::other)?;
+                let secured = self.trusting.connect(name, self.entra().await?);
+                return Ok(Box::new(within(HANDSHAKE, "the local Entra ID's TLS handshake", secured).await??));
+            }
             Route::Out => match &self.outer {
                 Some(outer) => within(CONNECT, "a tunnel through HTTPS_PROXY", outer.open(target)).await??,
                 None => connect(&target.host, target.port).await?,
@@ -171,7 +213,7 @@ impl Plan {
 impl Route<'_> {
     fn verdict(self) -> Verdict {
         match self {
-            Self::Entra => Verdict::Answered,
+            Self::Entra | Self::Identity => Verdict::Answered,
             Self::Mapped(_) => Verdict::Mapped,
             Self::Loopback | Self::Out => Verdict::LetThrough,
             Self::Refused => Verdict::Refused,
@@ -231,7 +273,10 @@ mod tests {
 
     #[test]
     fn names_lead_where_they_should() {
-        let mut plan = Plan { entra: ("localhost".into(), 1), mapped: Vec::new(), offline: false, outer: None };
+        let nobody = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
+        let trusting = TlsConnector::from(Arc::new(nobody.with_no_client_auth()));
+        let entra = ("localhost".into(), 1);
+        let mut plan = Plan { entra, mapped: Vec::new(), offline: false, outer: None, trusting };
         let route = |plan: &Plan, host: &str, port| format!("{:?}", plan.route(&Target { host: host.into(), port }));
         for host in ["login.microsoftonline.com", "sts.windows.net", "Graph.Microsoft.com", "login.microsoftonline.us"]
         {

@@ -13,7 +13,7 @@ pub(crate) enum Verdict {
     Answered,
     Mapped,
     LetThrough,
-    /// By `--offline`.
+    /// By `--offline`; under `--isolated` there is no such host.
     Refused,
     /// Not reached.
     Failed,

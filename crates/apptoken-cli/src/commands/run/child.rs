@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use tokio::process::{Child, Command};
 
+use super::environment::Environment;
 use crate::exit::Failure;
+#[cfg(target_os = "linux")]
+use crate::launch::{self, Becoming, Isolation, Socket};
 use crate::terminal::tell;
 
 /// How it ended.
@@ -39,28 +43,79 @@ impl From<ExitStatus> for Ended {
     }
 }
 
-/// Runs it to its end; signals that reach us reach it.
-pub(super) async fn run(
-    command: &[OsString],
-    variables: impl IntoIterator<Item = (&'static str, OsString)>,
-) -> Result<Ended, Failure> {
-    let Some((program, arguments)) = command.split_first() else { return Err(Failure::usage("no program to run")) };
-    let mut signals = signals::Signals::listen()?;
-    let spawned = Command::new(program).args(arguments).envs(variables).kill_on_drop(true).spawn();
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(error) => {
-            let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-            tell(format_args!("apptoken run: {} cannot be run: {error}", program.to_string_lossy()));
-            return Ok(Ended::NotRun(code));
+/// It, running or about to.
+pub(super) struct Program {
+    name: String,
+    child: io::Result<Child>,
+    signals: signals::Signals,
+    #[cfg(target_os = "linux")]
+    becoming: Becoming,
+}
+
+impl Program {
+    /// Starts it; it ends with us, even when we are killed.
+    #[cfg(target_os = "linux")]
+    pub(super) async fn start(command: &[OsString], environment: &Environment, folder: &Path) -> Result<Self, Failure> {
+        Self::launch(command, environment, folder, None).await.map(|(program, _)| program)
+    }
+
+    /// Starts it in a network of its own; the sockets listen there.
+    #[cfg(target_os = "linux")]
+    pub(super) async fn launch(
+        command: &[OsString],
+        environment: &Environment,
+        folder: &Path,
+        isolation: Option<Isolation>,
+    ) -> Result<(Self, Vec<Socket>), Failure> {
+        let signals = signals::Signals::listen()?;
+        let launching = launch::prepare(folder, isolation)?;
+        let mut child = spawn(launch::command(folder, command), environment)?;
+        let (sockets, becoming) = launching.ready(&mut child).await?;
+        Ok((Self { name: name(command), child: Ok(child), signals, becoming }, sockets))
+    }
+
+    /// Starts it.
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_async, reason = "as on Linux")]
+    pub(super) async fn start(command: &[OsString], environment: &Environment, _: &Path) -> Result<Self, Failure> {
+        let signals = signals::Signals::listen()?;
+        let Some((program, arguments)) = command.split_first() else { return Err(Failure::usage("no program to run")) };
+        let mut direct = Command::new(program);
+        direct.args(arguments);
+        Ok(Self { name: name(command), child: spawn(direct, environment), signals })
+    }
+
+    /// Runs it to its end; signals that reach us reach it.
+    pub(super) async fn wait(mut self) -> Result<Ended, Failure> {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = self.becoming.program().await {
+            self.child = Err(error);
         }
-    };
-    loop {
-        tokio::select! {
-            status = child.wait() => return Ok(status?.into()),
-            signal = signals.next() => signals::forward(&child, signal),
+        let mut child = match self.child {
+            Ok(child) => child,
+            Err(error) => {
+                let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+                tell(format_args!("apptoken run: {} cannot be run: {error}", self.name));
+                return Ok(Ended::NotRun(code));
+            }
+        };
+        loop {
+            tokio::select! {
+                status = child.wait() => return Ok(status?.into()),
+                signal = self.signals.next() => signals::forward(&child, signal),
+            }
         }
     }
+}
+
+/// Of the program, without its arguments: they may be secrets.
+pub(super) fn name(command: &[OsString]) -> String {
+    command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn spawn(mut command: Command, environment: &Environment) -> io::Result<Child> {
+    environment.apply(&mut command);
+    command.kill_on_drop(true).spawn()
 }
 
 #[cfg(unix)]
@@ -75,6 +130,9 @@ mod signals {
         quit: Stream,
         terminate: Stream,
         hang_up: Stream,
+        user_1: Stream,
+        user_2: Stream,
+        window: Stream,
     }
 
     impl Signals {
@@ -85,6 +143,9 @@ mod signals {
                 quit: signal(SignalKind::quit())?,
                 terminate: signal(SignalKind::terminate())?,
                 hang_up: signal(SignalKind::hangup())?,
+                user_1: signal(SignalKind::user_defined1())?,
+                user_2: signal(SignalKind::user_defined2())?,
+                window: signal(SignalKind::window_change())?,
             })
         }
 
@@ -94,13 +155,16 @@ mod signals {
                 _ = self.quit.recv() => Signal::QUIT,
                 _ = self.terminate.recv() => Signal::TERM,
                 _ = self.hang_up.recv() => Signal::HUP,
+                _ = self.user_1.recv() => Signal::USR1,
+                _ = self.user_2.recv() => Signal::USR2,
+                _ = self.window.recv() => Signal::WINCH,
             }
         }
     }
 
     pub(super) fn forward(child: &Child, signal: Signal) {
-        // Ctrl-C goes to every process of the terminal's foreground group: the child has it already.
-        if matches!(signal, Signal::INT | Signal::QUIT) && in_foreground() {
+        // these go to every process of the terminal's foreground group: the child has it already
+        if matches!(signal, Signal::INT | Signal::QUIT | Signal::WINCH) && in_foreground() {
             return;
         }
         // no id: it has ended, and was waited for

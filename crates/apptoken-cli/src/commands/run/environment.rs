@@ -1,35 +1,46 @@
 //! What the program finds in its environment, besides what it would find without us.
 
+use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use apptoken_emulator::{is_microsoft_host, microsoft_hosts};
+use tokio::process::Command;
 
 use super::Starter;
 use super::trust::Bundles;
 use crate::env_vars;
 
-/// Variables to set.
+/// Variables to set, and to take away.
 #[derive(Debug, Default)]
-pub(super) struct Environment(Vec<(&'static str, OsString)>);
+pub(super) struct Environment(Vec<(Cow<'static, str>, Option<OsString>)>);
 
 impl Environment {
     pub(super) fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn variables(self) -> Vec<(&'static str, OsString)> {
-        self.0
+    pub(super) fn apply(&self, command: &mut Command) {
+        for (name, value) in &self.0 {
+            match value {
+                Some(value) => command.env(&**name, value),
+                None => command.env_remove(&**name),
+            };
+        }
     }
 
-    /// OpenSSL, Go, .NET, Rust and Ruby; Python's requests; curl; Node.
+    /// OpenSSL, Go, .NET, Rust and Ruby; Python's requests; curl; Node; Java.
     pub(super) fn trust(&mut self, bundles: &Bundles) {
         // MSAL Python ignores the first, PyJWT the second
         for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
             self.set(name, &bundles.whole);
         }
         self.set("NODE_EXTRA_CA_CERTS", &bundles.extra);
+        self.java(&[
+            ("javax.net.ssl.trustStore", &bundles.java.to_string_lossy()),
+            ("javax.net.ssl.trustStoreType", "JKS"),
+        ]);
     }
 
     /// Some read the lower-case names only, some the upper-case ones.
@@ -47,6 +58,26 @@ impl Environment {
         self.set("NO_PROXY", &list);
         self.set("no_proxy", &list);
         self.set("NODE_USE_ENV_PROXY", "1");
+        if let Some((host, port)) = url.strip_prefix("http://").and_then(|address| address.rsplit_once(':')) {
+            let names = if offline { &["https", "http"][..] } else { &["https"] };
+            for scheme in names {
+                self.java(&[(&format!("{scheme}.proxyHost"), host), (&format!("{scheme}.proxyPort"), port)]);
+            }
+            self.java(&[("http.nonProxyHosts", &list.replace(',', "|"))]);
+        }
+    }
+
+    /// In a network of its own a program needs no proxy, and reaches none.
+    pub(super) fn without_proxy(&mut self) {
+        for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            self.0.push((name.into(), None));
+            self.0.push((name.to_ascii_lowercase().into(), None));
+        }
+    }
+
+    /// How a platform tells a program of its managed identity.
+    pub(super) fn managed_identity(&mut self, variables: Vec<(String, String)>) {
+        self.0.extend(variables.into_iter().map(|(name, value)| (name.into(), Some(value.into()))));
     }
 
     pub(super) fn emulator(&mut self, authority: &str, ca_file: PathBuf) {
@@ -67,7 +98,18 @@ impl Environment {
     }
 
     fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
-        self.0.push((name, value.into()));
+        self.0.push((name.into(), Some(value.into())));
+    }
+
+    /// Properties of Java's, behind what there is already.
+    fn java(&mut self, properties: &[(&str, &str)]) {
+        let ours = self.0.iter().rev().find(|(name, _)| name == JAVA).and_then(|(_, value)| value.clone());
+        let mut options = ours.or_else(|| env::var_os(JAVA)).unwrap_or_default();
+        for (name, value) in properties {
+            let space = if options.is_empty() { "" } else { " " };
+            options.push(format!("{space}\"-D{name}={value}\""));
+        }
+        self.set(JAVA, options);
     }
 }
 
@@ -89,6 +131,9 @@ fn no_proxy(inherited: &str, offline: bool, mapped: &[&str]) -> String {
     }
     list.join(",")
 }
+
+/// Read by every Java that starts, which says so on standard error.
+const JAVA: &str = "JAVA_TOOL_OPTIONS";
 
 #[cfg(test)]
 mod tests {

@@ -2,19 +2,26 @@
 
 mod child;
 mod environment;
+mod identity;
+#[cfg(target_os = "linux")]
+mod isolated;
+mod java;
+#[cfg(target_os = "linux")]
+mod openssl;
 mod report;
 mod trust;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use apptoken_emulator::{Emulator, SignIn};
 use apptoken_jose::KeyError;
 use apptoken_jose::issue::Ca;
 use url::Url;
 
-use self::child::Ended;
+use self::child::{Ended, Program};
 use self::environment::Environment;
+use self::identity::Platform;
 use self::report::{Format, Report};
 use self::trust::Trust;
 use super::emulator::Starter;
@@ -29,7 +36,12 @@ use crate::{clock, env_vars};
 /// The program meets the local Entra ID under Microsoft's own names: login.microsoftonline.com with its aliases and
 /// national clouds, and graph.microsoft.com. Its environment says so in every language's way: HTTPS_PROXY leads to a
 /// proxy on this machine, NO_PROXY leaves this machine's own servers out, and SSL_CERT_FILE, REQUESTS_CA_BUNDLE,
-/// CURL_CA_BUNDLE and NODE_EXTRA_CA_CERTS name files with the certificates that the machine trusts and the local CA.
+/// CURL_CA_BUNDLE, NODE_EXTRA_CA_CERTS and JAVA_TOOL_OPTIONS name files with the certificates that the machine trusts and
+/// the local CA.
+///
+/// With --isolated (Linux) the program gets a network of its own instead, for which no root is needed where the kernel
+/// allows it: there these names are the local Entra ID, 169.254.169.254 is its instance-metadata service, the system's
+/// trust stores hold its CA, and besides what is mapped nothing else exists.
 ///
 /// Standard streams, signals and the exit code are the program's; at the end standard error gets a summary of who asked
 /// for what, and what was refused and why.
@@ -45,18 +57,29 @@ pub(crate) struct Args {
     /// A host name that leads to a server of yours, for example api.contoso.com=https://localhost:44372
     #[arg(long, value_name = "HOST=URL")]
     map: Vec<Mapping>,
-    /// Let the program reach nothing else through the proxy
+    /// Let the program reach nothing else through the proxy; --isolated says it too
     #[arg(long)]
     offline: bool,
+    /// Give the program a network of its own, in which Microsoft's names are the local Entra ID and nothing else exists
+    /// but what is mapped: for programs that ignore proxies (Linux)
+    #[arg(long)]
+    isolated: bool,
     /// A local Entra ID that runs already (`apptoken emulator`) instead of a new one; it keeps its own sign-in log
     #[arg(long, value_name = "URL")]
     authority: Option<Url>,
+    /// The platform in Azure by whose managed identity the program gets tokens; without a seed, one that may call the
+    /// API takes the place of the daemon
+    #[arg(long, value_enum, value_name = "PLATFORM", conflicts_with = "authority")]
+    managed_identity: Option<Platform>,
     /// A CA to trust besides the machine's (PEM): that of --authority, or of a mapped server
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// How the summary is written
+    /// How the summary is written; the members of the JSON are in docs/run.md
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     report: Format,
+    /// End with exit code 1 when the program's is 0 but it was refused a token, or asked for a host that is not let out
+    #[arg(long, conflicts_with = "authority")]
+    fail_on_refusal: bool,
     /// Write the summary to this file instead of standard error
     #[arg(long, value_name = "FILE")]
     report_file: Option<PathBuf>,
@@ -75,35 +98,42 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     let trust = Trust::new(&ca.certificate().to_pem(), given.as_deref())?;
     let entra = Entra::find(&args, &ca).await?;
     let outer = match env_vars::PROXY.read()? {
-        Some((value, name)) if !args.offline => Some(OuterProxy::parse(&value).map_err(|why| {
+        Some((value, name)) if !args.offline && !args.isolated => Some(OuterProxy::parse(&value).map_err(|why| {
             Failure::usage(format!("{name} names a proxy that cannot stand behind ours: {why}"))
                 .hint("unset it, or use --offline")
         })?),
         _ => None,
     };
-    let plan = Plan { entra: entra.address()?, mapped: secure(&args.map, &ca, &trust)?, offline: args.offline, outer };
-    let proxy = Proxy::start(plan).await?;
-
-    let mapped: Vec<&str> = args.map.iter().map(Mapping::name).collect();
+    let plan = Plan {
+        entra: entra.address()?,
+        mapped: secure(&args.map, &ca, &trust)?,
+        offline: args.offline || args.isolated,
+        outer,
+        trusting: trust.connector().map_err(|error| Failure::refused("no TLS").because(&error))?,
+    };
     let mut environment = Environment::new();
     environment.trust(&trust.write(folder.path())?);
-    environment.proxy(&proxy.url(), args.offline, &mapped);
     environment.emulator(entra.authority(), trust.ca_file(folder.path()));
-    if let Some(starter) = entra.starter() {
-        environment.daemon(starter);
+    match (args.managed_identity, &entra) {
+        (Some(platform), Entra::Own { emulator, .. }) => {
+            environment.managed_identity(platform.variables(emulator, args.isolated));
+        }
+        (None, Entra::Own { starter: Some(starter), .. }) => environment.daemon(starter),
+        _ => {}
     }
-    let name = args.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
     terminal.progress(format_args!(
         "apptoken run: login.microsoftonline.com and graph.microsoft.com are the local Entra ID at {}",
         entra.authority()
     ));
-    let ended = child::run(&args.command, environment.variables()).await?;
+    let (program, proxy) = start(&args, environment, plan, &trust, folder.path()).await?;
+    let ended = program.wait().await?;
 
     if let Ended::NotRun(code) = ended {
         return Err(Failure::Ended(code));
     }
     let sign_ins = entra.sign_ins();
-    let report = Report::new(&name, ended, entra.authority(), sign_ins.as_deref(), proxy.traffic());
+    let report =
+        Report::new(&child::name(&args.command), ended, entra.authority(), sign_ins.as_deref(), proxy.traffic());
     let text = match args.report {
         Format::Text => report.text(),
         Format::Json => report.json(),
@@ -116,9 +146,27 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     drop(proxy);
     entra.stop().await;
     match ended.exit_code() {
+        0 if args.fail_on_refusal && report.has_refusals() => Err(Failure::Ended(1)),
         0 => Ok(()),
         code => Err(Failure::Ended(code)),
     }
+}
+
+/// The program, and what stands between it and everything else.
+async fn start(
+    args: &Args,
+    mut environment: Environment,
+    plan: Plan,
+    trust: &Trust,
+    folder: &Path,
+) -> Result<(Program, Proxy), Failure> {
+    if args.isolated {
+        return isolated::start(&args.command, environment, (plan, &args.map), trust, folder).await;
+    }
+    let (proxy, url) = Proxy::start(plan).await?;
+    let mapped: Vec<&str> = args.map.iter().map(Mapping::name).collect();
+    environment.proxy(&url, args.offline, &mapped);
+    Ok((Program::start(&args.command, &environment, folder).await?, proxy))
 }
 
 /// The local Entra ID: ours, or one that runs already.
@@ -153,10 +201,15 @@ impl Entra {
             (None, None) => String::new(),
         };
         let same_ca = Ca::from_pem(&ca.certificate().to_pem(), &ca.key_pem()).map_err(not_made)?;
-        let emulator = Emulator::builder()
+        let mut builder = Emulator::builder()
             .certificate_authority(same_ca)
             .seed_json(&seed)
-            .map_err(|error| Failure::usage("the seed is not accepted").because(&error))?
+            .map_err(|error| Failure::usage("the seed is not accepted").because(&error))?;
+        // identity endpoints are plain HTTP in Azure
+        if args.managed_identity.is_some() && !args.isolated {
+            builder = builder.plain_http("127.0.0.1:0");
+        }
+        let emulator = builder
             .start()
             .await
             .map_err(|error| Failure::usage("the local Entra ID does not start").because(&error))?;
@@ -177,13 +230,6 @@ impl Entra {
         let address = parsed.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
         let (host, port) = address.ok_or_else(|| Failure::usage(format!("no address in {}", self.authority())))?;
         Ok((host.trim_matches(['[', ']']).to_owned(), port))
-    }
-
-    fn starter(&self) -> Option<&Starter> {
-        match self {
-            Self::Own { starter, .. } => starter.as_ref(),
-            Self::Running(_) => None,
-        }
     }
 
     /// Its log, if it is ours to read.
@@ -221,23 +267,29 @@ const REACH: std::time::Duration = std::time::Duration::from_secs(5);
 const EXAMPLES: &str = "\
 Examples:
   apptoken run -- python daemon.py
-  apptoken run --seed directory.json --offline --report json -- ./daemon
+  apptoken run --isolated -- node daemon.js
+  apptoken run --seed directory.json --isolated --fail-on-refusal --report json -- ./daemon
   apptoken run --map api.contoso.com=https://localhost:44372 --ca-file dev-ca.pem -- ./daemon
   apptoken run -- apptoken token -s api://todolist/.default";
 
 const LIMITS: &str = "\
-Programs that ignore proxies must be told the authority by their own settings: AZURE_AUTHORITY_HOST for the Azure SDKs, or \
-whatever takes the value of APPTOKEN_EMULATOR_AUTHORITY; APPTOKEN_EMULATOR_CA_FILE is the CA. Node obeys the proxy from \
-22.21 and 24 on (NODE_USE_ENV_PROXY is set), an older Node does not. Java reads neither proxy nor CA from the environment. \
+For programs that ignore proxies there is --isolated; elsewhere they must be told the authority by their own settings: \
+AZURE_AUTHORITY_HOST for the Azure SDKs, or whatever takes the value of APPTOKEN_EMULATOR_AUTHORITY; APPTOKEN_EMULATOR_CA_FILE \
+is the CA. Node obeys the proxy from 22.21 and 24 on (NODE_USE_ENV_PROXY is set), an older Node does not. \
 On macOS and Windows, Go, .NET and Rust programs trust the system's store and not SSL_CERT_FILE. --offline is no sandbox: \
 it refuses what comes to the proxy. The proxy listens on loopback without a password: while the program runs, other users of \
 this machine can use it, and through it a proxy that HTTPS_PROXY names.
+
+Under --isolated sockets that are files (Docker's, say) are still reached; ports 443 and 80 are taken for programs that listen \
+on all addresses, not for those that listen on 127.0.0.1; mapped hosts are reached by https. It is for tests: a program of \
+root's can leave it.
 
 Exit codes: the program's; 128 + n when signal n ended it; 127 when there is no such program and 126 when it cannot be run; \
 2 and 3 as with every command when nothing was run.
 
 Examples:
   apptoken run -- python daemon.py
-  apptoken run --seed directory.json --offline --report json -- ./daemon
+  apptoken run --isolated -- node daemon.js
+  apptoken run --seed directory.json --isolated --fail-on-refusal --report json -- ./daemon
   apptoken run --map api.contoso.com=https://localhost:44372 --ca-file dev-ca.pem -- ./daemon
   apptoken run -- apptoken token -s api://todolist/.default";

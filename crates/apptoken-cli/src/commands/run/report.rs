@@ -25,6 +25,8 @@ pub(super) enum Format {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
+    /// Of this schema, which is in docs/run.md. It grows when a member changes or goes, not when one is new.
+    version: u32,
     program: String,
     exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +81,7 @@ impl Report {
         hosts: Vec<Counted>,
     ) -> Self {
         Self {
+            version: 1,
             program: program.to_owned(),
             exit_code: ended.exit_code(),
             signal: match ended {
@@ -90,6 +93,12 @@ impl Report {
             refusals: sign_ins.map(refusals),
             hosts,
         }
+    }
+
+    /// Whether the program was refused a token, or a host.
+    pub(super) fn has_refusals(&self) -> bool {
+        self.refusals.as_ref().is_some_and(|refusals| !refusals.is_empty())
+            || self.hosts.iter().any(|counted| counted.verdict == Verdict::Refused)
     }
 
     pub(super) fn json(&self) -> String {
@@ -140,7 +149,7 @@ impl Report {
         for (verdict, said) in [
             (Verdict::Mapped, "mapped"),
             (Verdict::LetThrough, "let through"),
-            (Verdict::Refused, "refused by --offline"),
+            (Verdict::Refused, "not let out"),
             (Verdict::Failed, "not reached"),
         ] {
             let of_it = self.hosts.iter().filter(|counted| counted.verdict == verdict).take(MOST);
@@ -155,7 +164,7 @@ impl Report {
             }
             (Some([]), Some([])) => writeln!(
                 out,
-                "  no token was asked for; a program that ignores HTTPS_PROXY must be told the authority, see \
+                "  no token was asked for; for a program that ignores HTTPS_PROXY there is --isolated, see \
                  `apptoken run --help`"
             ),
             (None, _) => writeln!(out, "  the sign-in log is with {}", self.authority),
@@ -259,7 +268,7 @@ mod tests {
              granted 2 times: \u{fffd}[2J\u{fffd}refused for api://a\u{fffd}\u{fffd} (no roles)"
         );
         assert!(
-            report.json().starts_with(r#"{"program":"d\u0007emon","exitCode":137,"signal":9,"#),
+            report.json().starts_with(r#"{"version":1,"program":"d\u0007emon","exitCode":137,"signal":9,"#),
             "{}",
             report.json()
         );
@@ -270,7 +279,7 @@ mod tests {
         let text = |sign_ins: Option<&[SignIn]>, hosts| {
             Report::new("daemon", Ended::Code(0), "https://localhost:1", sign_ins, hosts).text()
         };
-        assert!(text(Some(&[]), Vec::new()).contains("a program that ignores HTTPS_PROXY"));
+        assert!(text(Some(&[]), Vec::new()).contains("a program that ignores HTTPS_PROXY there is --isolated"));
         let came = text(Some(&[]), vec![counted("login.microsoftonline.com", Verdict::Answered)]);
         assert!(came.ends_with("  no token was asked for"), "{came}");
         let elsewhere = text(None, vec![counted("pypi.org", Verdict::LetThrough), counted("a.test", Verdict::Failed)]);

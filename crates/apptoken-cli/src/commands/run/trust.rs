@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 use std::{env, fmt};
 
 use base64::Engine as _;
@@ -13,6 +14,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
+use super::java;
+use crate::clock;
 use crate::exit::Failure;
 use crate::files::{self, Existing};
 
@@ -29,6 +32,8 @@ pub(super) struct Bundles {
     pub(super) whole: PathBuf,
     /// For Node, which adds to its roots.
     pub(super) extra: PathBuf,
+    /// Everything, for Java.
+    pub(super) java: PathBuf,
 }
 
 impl Trust {
@@ -54,11 +59,32 @@ impl Trust {
 
     /// Writes the files.
     pub(super) fn write(&self, folder: &Path) -> Result<Bundles, Failure> {
-        let bundles = Bundles { whole: folder.join("roots-and-ca.pem"), extra: folder.join("node-extra.pem") };
-        files::write_private(&bundles.whole, pem(self.local.iter().chain(&self.machine)).as_bytes(), Existing::Keep)?;
+        let file = |name| folder.join(name);
+        let bundles =
+            Bundles { whole: file("roots-and-ca.pem"), extra: file("node-extra.pem"), java: file("cacerts.jks") };
+        files::write_private(&bundles.whole, self.whole().as_bytes(), Existing::Keep)?;
+        files::write_private(&bundles.java, &self.java(), Existing::Keep)?;
         files::write_private(&bundles.extra, pem(self.local.iter().chain(&self.node)).as_bytes(), Existing::Keep)?;
         files::write_private(&self.ca_file(folder), pem(&self.local).as_bytes(), Existing::Keep)?;
         Ok(bundles)
+    }
+
+    /// Everything, PEM.
+    pub(super) fn whole(&self) -> String {
+        pem(self.local.iter().chain(&self.machine))
+    }
+
+    /// Everything, for Java.
+    pub(super) fn java(&self) -> Vec<u8> {
+        let all: Vec<_> = self.local.iter().chain(&self.machine).cloned().collect();
+        let now = clock::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        java::trust_store(&all, u64::try_from(now.as_millis()).unwrap_or_default())
+    }
+
+    /// The local CA, and what the user gave.
+    #[cfg(target_os = "linux")]
+    pub(super) fn local(&self) -> &[CertificateDer<'static>] {
+        &self.local
     }
 
     /// The local CA alone, and what the user gave.
@@ -105,7 +131,7 @@ fn parse(pem: &[u8]) -> Vec<CertificateDer<'static>> {
 }
 
 /// Each certificate once.
-fn pem<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> String {
+pub(super) fn pem<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> String {
     let mut seen = BTreeSet::new();
     let mut text = String::new();
     for der in certificates.into_iter().filter(|der| seen.insert(der.as_ref().to_vec())) {
@@ -124,7 +150,6 @@ mod tests {
     use apptoken_jose::issue::Ca;
 
     use super::*;
-    use crate::clock;
 
     #[test]
     fn written_once_each_and_read_back() {

@@ -1,135 +1,14 @@
-//! `apptoken run`. The programs that it runs are itself and this test binary, which plays a part when told to.
-#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+//! The proxy's way.
 
-mod common;
-
-use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use apptoken_emulator::Emulator;
-use assert_cmd::Command;
-use common::{CLIENT_ID, Local, SCOPE, TENANT, apptoken, assert_private, run};
 use serde_json::{Value, json};
 use testkit::CANARY;
 
-/// Not a test: the program that the tests below run, by re-running this binary.
-#[test]
-fn a_program() {
-    let Ok(part) = std::env::var("TEST_PART") else { return };
-    let variable = |name: &str| std::env::var(name).unwrap();
-    match part.split_once(' ').unwrap_or((&part, "")) {
-        ("exit", code) => end(code.parse().unwrap()),
-        ("abort", _) => std::process::abort(),
-        ("environment", file) => {
-            let names = [
-                "SSL_CERT_FILE",
-                "REQUESTS_CA_BUNDLE",
-                "CURL_CA_BUNDLE",
-                "NODE_EXTRA_CA_CERTS",
-                "HTTPS_PROXY",
-                "https_proxy",
-                "HTTP_PROXY",
-                "NO_PROXY",
-                "no_proxy",
-                "NODE_USE_ENV_PROXY",
-                "AZURE_AUTHORITY_HOST",
-                "AZURE_CLIENT_ID",
-                "APPTOKEN_EMULATOR_AUTHORITY",
-                "APPTOKEN_EMULATOR_CA_FILE",
-            ];
-            let values: serde_json::Map<_, _> =
-                names.iter().map(|&name| (name.to_owned(), json!(std::env::var(name).ok()))).collect();
-            for name in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "APPTOKEN_EMULATOR_CA_FILE"] {
-                assert_private(variable(name));
-            }
-            let count = |name: &str| std::fs::read_to_string(variable(name)).unwrap().matches("BEGIN CERT").count();
-            let values = json!({ "variables": values, "roots": count("SSL_CERT_FILE"), "ca": count("APPTOKEN_EMULATOR_CA_FILE"),
-                "node": count("NODE_EXTRA_CA_CERTS") });
-            std::fs::write(file, values.to_string()).unwrap();
-        }
-        ("get", rest) => {
-            let (file, url) = rest.split_once(' ').unwrap();
-            let said = tokio::runtime::Runtime::new().unwrap().block_on(async {
-                match reqwest::get(url).await {
-                    Ok(answer) => json!({ "status": answer.status().as_u16(), "text": answer.text().await.unwrap() }),
-                    Err(error) => json!({ "error": format!("{error:?}") }),
-                }
-            });
-            std::fs::write(file, said.to_string()).unwrap();
-        }
-        ("raw", rest) => {
-            let (file, request) = rest.split_once(' ').unwrap();
-            let address: SocketAddr = variable("HTTPS_PROXY").strip_prefix("http://").unwrap().parse().unwrap();
-            let mut stream = std::net::TcpStream::connect(address).unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            stream.write_all(request.replace("\\r\\n", "\r\n").as_bytes()).unwrap();
-            let mut answer = String::new();
-            // a proxy that hangs up on what it did not read to the end resets the connection
-            let _ = std::io::Read::read_to_string(&mut stream, &mut answer);
-            std::fs::write(file, answer).unwrap();
-        }
-        ("wait", file) => {
-            std::fs::write(file, "waiting").unwrap();
-            std::thread::sleep(Duration::from_secs(60));
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-#[expect(clippy::exit, reason = "the test harness would choose another exit code")]
-fn end(code: i32) -> ! {
-    std::process::exit(code)
-}
-
-/// `apptoken run FLAGS -- this binary`, playing a part.
-fn playing(flags: &[&str], part: &str) -> Command {
-    let this = std::env::current_exe().unwrap();
-    let mut command = apptoken(&["run"]);
-    command.args(flags).arg("--").arg(this).args(["--exact", "a_program", "--nocapture"]).env("TEST_PART", part);
-    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-/// `apptoken run FLAGS -- apptoken ARGUMENTS`.
-fn itself(flags: &[&str], arguments: &[&str]) -> Command {
-    let mut command = apptoken(&["run"]);
-    command.args(flags).arg("--").arg(assert_cmd::cargo::cargo_bin("apptoken")).args(arguments);
-    command
-}
-
-fn read_json(path: impl AsRef<Path>) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-/// The last line of standard error.
-fn report(err: &str) -> Value {
-    serde_json::from_str(err.trim_end().lines().last().unwrap()).unwrap()
-}
-
-/// A seed with a daemon that has a secret but no consent.
-fn seed(folder: &Path) -> String {
-    let seed = json!({
-        "tenants": [{ "displayName": "Contoso", "defaultDomain": TENANT }],
-        "applications": [
-            { "displayName": "TodoList API", "identifierUris": ["api://todolist"], "appRoles": [{ "value": "DaemonAppRole" }] },
-            {
-                "appId": CLIENT_ID, "displayName": "the daemon",
-                "passwordCredentials": [{ "secretText": format!("{CANARY}-of-the-seed") }],
-                "requiredResourceAccess": [
-                    { "resource": "00000003-0000-0000-c000-000000000000", "appRoles": ["User.Read.All"] },
-                ],
-                "servicePrincipals": [{ "tenant": TENANT, "adminConsent": true }],
-            },
-        ],
-    });
-    let path = folder.join("seed.json");
-    std::fs::write(&path, seed.to_string()).unwrap();
-    path.display().to_string()
-}
+use crate::common::{CLIENT_ID, Local, SCOPE, TENANT, apptoken, run};
+use crate::{itself, playing, read_json, report, seed, until};
 
 #[test]
 fn an_unmodified_program_gets_a_token_from_microsofts_own_host() {
@@ -196,6 +75,12 @@ fn the_report_says_what_was_refused_and_why_and_no_secret() {
     assert_eq!(refusal["evidence"][0]["subject"], "client_secret");
     assert!(refusal["advice"].as_str().unwrap().len() > 20, "{refusal}");
     assert!(refusal["traceId"].as_str().unwrap().len() == 36, "{refusal}");
+    assert_eq!(report["version"], 1);
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/run.md")).unwrap();
+    for member in members(&report) {
+        let named = [format!("`{member}`"), format!("`{member}[]`")].iter().any(|name| page.contains(name));
+        assert!(named, "docs/run.md does not know {member}");
+    }
 
     let text = refused(&[]).err;
     for said in [
@@ -205,6 +90,46 @@ fn the_report_says_what_was_refused_and_why_and_no_secret() {
         "hint: ",
     ] {
         assert!(text.contains(said), "{said}\n{text}");
+    }
+}
+
+/// The names of all members of a JSON document.
+fn members(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(object) => {
+            object.iter().flat_map(|(name, v)| [vec![name.clone()], members(v)].concat()).collect()
+        }
+        Value::Array(array) => array.iter().flat_map(members).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn a_refusal_can_fail_the_run() {
+    let ok = assert_cmd::cargo::cargo_bin("apptoken").display().to_string();
+    let script = format!("{ok} -q token -s {SCOPE} > /dev/null 2>&1; exit 0");
+    let told = |flags: &[&str], secret: Option<&str>| {
+        let mut command = apptoken(&["run", "--offline", "-q"]);
+        command.args(flags).args(["--", "sh", "-c", &script]);
+        if let Some(secret) = secret {
+            command.env("AZURE_TENANT_ID", TENANT).env("AZURE_CLIENT_ID", CLIENT_ID).env("AZURE_CLIENT_SECRET", secret);
+        }
+        run(&mut command).code
+    };
+    let wrong = format!("{CANARY}-not-the-one");
+    assert_eq!(told(&["--fail-on-refusal"], Some(&wrong)), Some(1));
+    assert_eq!(told(&[], Some(&wrong)), Some(0));
+    assert_eq!(told(&["--fail-on-refusal"], None), Some(0), "granted");
+
+    let folder = tempfile::tempdir().unwrap();
+    let part = format!("get {} https://example.com/", folder.path().join("said").display());
+    for way in ["--offline", "--isolated"].into_iter().filter(|way| cfg!(target_os = "linux") || *way == "--offline") {
+        assert_eq!(run(&mut playing(&[way, "--fail-on-refusal"], &part)).code, Some(1), "{way}: a host");
+        assert_eq!(
+            run(&mut playing(&[way, "--fail-on-refusal"], "exit 7")).code,
+            Some(7),
+            "{way}: the program's first"
+        );
     }
 }
 
@@ -247,12 +172,7 @@ fn signals_reach_the_program_and_the_files_are_removed() {
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        for _ in 0..600 {
-            if ready.exists() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        assert!(until(|| ready.exists()), "the program did not start");
         let runs = || std::fs::read_dir(folder.path()).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
         assert_eq!(runs(), 1, "the private folder");
         kill_process(Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap(), signal).unwrap();
@@ -321,7 +241,7 @@ fn offline_lets_nothing_out() {
     assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
     assert!(answer.contains("Map it with --map example.com=URL, or run without --offline."), "{answer}");
     let text = run(&mut playing(&["--offline"], &format!("get {file} http://example.com/"))).err;
-    assert!(text.contains("refused by --offline: example.com"), "{text}");
+    assert!(text.contains("not let out: example.com"), "{text}");
     assert_eq!(read_json(&file)["status"], 403);
 }
 
@@ -426,7 +346,7 @@ fn the_help_says_what_does_not_work_this_way() {
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [
         "The program meets the local Entra ID under Microsoft's own names",
-        "Programs that ignore proxies must be told the authority by their own settings: AZURE_AUTHORITY_HOST",
+        "For programs that ignore proxies there is --isolated",
         "--offline is no sandbox",
     ] {
         assert!(words.contains(said), "{said}\n{help}");
