@@ -123,7 +123,7 @@ fn listen(stream: &UnixStream, ready: oneshot::Sender<Result<Vec<Socket>, Failur
         while let Some(end) = text.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = text.drain(..=end).collect();
             let answer = match serde_json::from_slice(&line) {
-                Ok(Said::Ready) => Ok(sockets.drain(..).collect()),
+                Ok(Said::Ready) => Ok(std::mem::take(&mut sockets)),
                 Ok(Said::Refused(refusal)) => Err(refusal.into()),
                 Ok(Said::NotRun(number)) => return Some(number),
                 // the empty lines
