@@ -14,10 +14,12 @@ use crate::directory::{SeedError, SignInAudience};
 use crate::emulator::Emulator;
 use crate::issuer::IssuerMode;
 use crate::limits::Limits;
+use crate::own::OwnError;
 use crate::seed::{
     SecretText, Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedManagedIdentity,
     SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
 };
+use crate::store::DataFolderError;
 use crate::workload::WorkloadIssuers;
 
 /// Describes a local Entra ID; [`Self::start`] runs it.
@@ -38,6 +40,7 @@ pub struct EmulatorBuilder {
     pub(crate) issuer_roots: Vec<String>,
     pub(crate) workload_issuers: WorkloadIssuers,
     pub(crate) arc_keys: Option<PathBuf>,
+    pub(crate) data_folder: Option<PathBuf>,
     pub(crate) limits: Limits,
 }
 
@@ -68,6 +71,21 @@ pub enum StartError {
     /// The seed contradicts itself.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
+    /// What the start made could not be written to the data folder.
+    #[error("the data folder cannot be written: {0}")]
+    NotKept(String),
+}
+
+impl From<OwnError> for StartError {
+    fn from(error: OwnError) -> Self {
+        match error {
+            OwnError::Key(error) => error.into(),
+            OwnError::DataFolder(error) => error.into(),
+        }
+    }
 }
 
 impl EmulatorBuilder {
@@ -86,6 +104,7 @@ impl EmulatorBuilder {
             issuer_roots: Vec::new(),
             workload_issuers: WorkloadIssuers::default(),
             arc_keys: None,
+            data_folder: None,
             limits: Limits::default(),
         }
     }
@@ -195,6 +214,16 @@ impl EmulatorBuilder {
     /// `/var/opt/azcmagent/tokens` only. Without it the Arc endpoint is not there.
     pub fn arc_key_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.arc_keys = Some(folder.into());
+        self
+    }
+
+    /// Keeps everything that should outlive the process in this folder, made if it is not there: the directory, the CA, the
+    /// signing keys, the newest sign-ins. Secrets are kept as digests, keys as they are, all for the folder's owner only.
+    /// A folder that holds a directory goes before the seed. Faults and the clock's offset end with the process.
+    ///
+    /// [`Emulator::shutdown`] lets go of the folder; a process that is killed leaves every change that was acknowledged.
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_folder = Some(folder.into());
         self
     }
 

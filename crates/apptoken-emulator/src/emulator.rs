@@ -10,17 +10,19 @@ use tokio::task::JoinHandle;
 
 use crate::builder::{EmulatorBuilder, StartError};
 use crate::clock::EmulatorClock;
-use crate::directory::Directory;
+use crate::directory::{Directory, Snapshot};
 use crate::faults::Faults;
 use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
 use crate::keyring::Keyring;
 use crate::managed_identity::{Machine, ManagedIdentitySource};
+use crate::own::Own;
+use crate::seed::Seed;
 use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
-use crate::signing_keys::{SigningKeys, TokenKey};
 use crate::state::State;
+use crate::store::Opened;
 use crate::workload::{WorkloadIssuer, Workloads};
 
 /// A running local Entra ID. Dropping it stops it.
@@ -29,6 +31,7 @@ pub struct Emulator {
     authority: String,
     http_authority: Option<String>,
     ca_pem: String,
+    restored: bool,
     stop: watch::Sender<bool>,
     server: Option<JoinHandle<()>>,
 }
@@ -54,6 +57,7 @@ impl Emulator {
             issuer_roots,
             workload_issuers,
             arc_keys,
+            data_folder,
             limits,
         } = builder;
         if let Some(error) = impossible {
@@ -62,17 +66,29 @@ impl Emulator {
         let clock = EmulatorClock::new(clock_offset);
         // Certificates are for machines with their own clocks: the emulator's may be years off.
         let real_now = EmulatorClock::new(0).now();
-        let directory = Directory::from_seed(&seed, clock.clone())?;
         let https = bind(&listen, other_machines).await?;
         let http = match &plain_http {
             Some(address) => bind(address, false).await?,
             None => Vec::new(),
         };
-        let names = host_names.clone();
-        let computing = tokio::task::spawn_blocking(move || {
-            Ok::<_, KeyError>((Tls::new(ca, &names, asks_for_certificates, real_now)?, TokenKey::generate(real_now)?))
+        let (names, now) = (host_names.clone(), clock.now_unix());
+        let preparing = tokio::task::spawn_blocking(move || {
+            let folder = data_folder.as_deref().map(Opened::open).transpose()?;
+            let own = Own::of(folder.as_ref(), ca, real_now)?;
+            let tls = Tls::new(own.ca, &names, asks_for_certificates, real_now)?;
+            let begin = Beginning::of(folder.as_ref(), &seed, now)?;
+            Ok::<_, StartError>((folder, begin, tls, own.keys, own.machine, own.unsaved))
         });
-        let (tls, key) = computing.await.map_err(|_| KeyError::Generate("the signing key"))??;
+        let prepared = preparing.await.map_err(|_| KeyError::Generate("the signing key"))?;
+        let (folder, begin, tls, keys, machine, unsaved) = prepared?;
+        let sign_ins = Arc::new(SignInLog::new(limits.sign_ins));
+        let store = folder.map(|folder| folder.keep(Arc::clone(&sign_ins))).transpose()?.map(Arc::new);
+        let Beginning { kept, directory, restored } = begin;
+        let directory = Directory::new(&kept, directory, clock.clone(), store.clone());
+        if let Some(store) = &store {
+            store.save(unsaved);
+            store.saved().await.map_err(StartError::NotKept)?;
+        }
 
         let authority = format!("https://localhost:{}", port(&https));
         let http_authority = plain_http.map(|_| format!("http://localhost:{}", port(&http)));
@@ -83,15 +99,16 @@ impl Emulator {
         let state = Arc::new(State {
             federation: federation.elsewhere(workloads.elsewhere()),
             workloads,
-            machine: Machine::new(arc_keys, tls.thumbprint)?,
+            machine: Machine::new(machine, arc_keys, tls.thumbprint),
             directory,
+            store,
             clock,
-            keys: SigningKeys::new(key),
+            keys,
             issuers: Issuers::new(issuer_mode, &authority),
             hosts: Hosts::new(&host_names),
             asks_for_certificates,
             faults: Faults::default(),
-            sign_ins: SignInLog::new(limits.sign_ins),
+            sign_ins,
             token_requests: AtomicU64::new(0),
             limits,
             keyring: Keyring::new()?,
@@ -105,7 +122,7 @@ impl Emulator {
             .collect();
         let server = tokio::spawn(server::serve(listeners, Arc::clone(&state), stopping));
         tracing::info!(%authority, "local Entra ID started");
-        Ok(Self { state, authority, http_authority, ca_pem: tls.ca_pem, stop, server: Some(server) })
+        Ok(Self { state, authority, http_authority, ca_pem: tls.ca_pem, restored, stop, server: Some(server) })
     }
 
     /// `https://localhost:PORT`: no tenant, no slash at the end.
@@ -208,23 +225,40 @@ impl Emulator {
         self.state.token_requests.load(Ordering::SeqCst)
     }
 
+    /// Whether it began with the directory that its data folder held ([`EmulatorBuilder::data_folder`]); the seed was not
+    /// read then.
+    #[must_use]
+    pub fn is_restored(&self) -> bool {
+        self.restored
+    }
+
+    /// Waits until every change made so far is in the data folder; at once without one. Changes that come over HTTP are
+    /// answered only then.
+    ///
+    /// # Errors
+    /// What the disk said. The change stands, and is tried again until the end.
+    pub async fn saved(&self) -> Result<(), std::io::Error> {
+        self.state.saved().await.map_err(std::io::Error::other)
+    }
+
     /// Signs with a new key from now on. The old one stays published, so that its tokens are still good.
     ///
     /// # Errors
     /// When no key could be made.
     pub async fn rotate_signing_key(&self) -> Result<(), KeyError> {
-        let now = EmulatorClock::new(0).now();
-        let computing = tokio::task::spawn_blocking(move || TokenKey::generate(now));
-        self.state.keys.rotate(computing.await.map_err(|_| KeyError::Generate("the signing key"))??);
-        Ok(())
+        self.state.rotate_signing_key().await
     }
 
-    /// Stops: no new connection, requests under way finish, faults that hang are let go.
+    /// Stops: no new connection, requests under way finish, faults that hang are let go, the data folder is left whole
+    /// and free.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         if let Some(server) = self.server.take() {
             // An error says that the server's task panicked or was cancelled: it has stopped all the same.
             let _ = server.await;
+        }
+        if let Some(store) = self.state.store.clone() {
+            let _ = tokio::task::spawn_blocking(move || store.close()).await;
         }
     }
 }
@@ -238,6 +272,30 @@ impl Drop for Emulator {
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emulator").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+/// The directory at the start.
+struct Beginning {
+    /// As the data folder has it.
+    kept: Snapshot,
+    directory: Snapshot,
+    restored: bool,
+}
+
+impl Beginning {
+    /// A folder that holds a directory goes before the seed.
+    fn of(folder: Option<&Opened>, seed: &Seed, now: i64) -> Result<Self, StartError> {
+        match folder.filter(|folder| !folder.objects.is_empty()) {
+            Some(folder) => {
+                let kept = Snapshot::from_rows(folder.objects.iter()).map_err(|what| folder.damaged(&what))?;
+                Ok(Self { directory: kept.with_all_first_parties(now), kept, restored: true })
+            }
+            None => {
+                let (kept, directory) = (Snapshot::with_first_parties(), Snapshot::from_seed(seed, now)?);
+                Ok(Self { kept, directory, restored: false })
+            }
+        }
     }
 }
 

@@ -48,7 +48,7 @@ impl WithoutSockets {
         let directory = Directory::from_seed(&Seed::from_json(seed)?, self.state.clock.clone())?;
         if let Some(state) = Arc::get_mut(&mut self.state) {
             state.directory = directory;
-            state.sign_ins = SignInLog::new(16);
+            state.sign_ins = Arc::new(SignInLog::new(16));
         }
         Ok(())
     }

@@ -31,10 +31,12 @@ pub enum ManagedIdentitySource {
     ServiceFabric,
 }
 
+/// What a program must show, by platform: App Service, Machine Learning, Service Fabric.
+pub(crate) type MachineSecrets = [Zeroizing<String>; 3];
+
 /// The machine.
 pub(crate) struct Machine {
-    /// What a program must show, by platform: App Service, Machine Learning, Service Fabric.
-    secrets: [Zeroizing<String>; 3],
+    secrets: MachineSecrets,
     arc_folder: Option<PathBuf>,
     arc_keys: Mutex<VecDeque<ArcKey>>,
     /// SHA-1 of the server's certificate, hex.
@@ -48,9 +50,12 @@ struct ArcKey {
 }
 
 impl Machine {
-    pub(crate) fn new(arc_folder: Option<PathBuf>, thumbprint: String) -> Result<Self, KeyError> {
-        let secrets = [secret()?, secret()?, secret()?];
-        Ok(Self { secrets, arc_folder, arc_keys: Mutex::default(), thumbprint })
+    pub(crate) fn new(secrets: MachineSecrets, arc_folder: Option<PathBuf>, thumbprint: String) -> Self {
+        Self { secrets, arc_folder, arc_keys: Mutex::default(), thumbprint }
+    }
+
+    pub(crate) fn new_secrets() -> Result<MachineSecrets, KeyError> {
+        Ok([secret()?, secret()?, secret()?])
     }
 
     /// The variables by which the platform tells a program of its endpoint, which is at `base`; the one endpoint that

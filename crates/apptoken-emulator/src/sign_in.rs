@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// One token request and what became of it. Never holds a secret, an assertion or a token.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SignIn {
-    /// Counts from 1.
+    /// Counts from 1; anew at each start, the entries that a data folder kept first.
     pub sequence: u64,
     /// Unix seconds by the emulator's clock.
     pub time: i64,
@@ -78,7 +78,7 @@ impl SignIn {
 }
 
 /// How a client proved who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum CredentialKind {
@@ -93,7 +93,7 @@ pub enum CredentialKind {
 }
 
 /// What came of a token request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Outcome {
@@ -106,7 +106,7 @@ pub enum Outcome {
 }
 
 /// One thing that was compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Evidence {
@@ -147,6 +147,33 @@ impl SignInLog {
         let index = self.next.fetch_add(1, Ordering::Relaxed);
         entry.sequence = index + 1;
         self.slot(index).store(Some(Arc::new(entry)));
+        self.grown.notify_waiters();
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Keeps the first places free for [`Self::restore`]: at most as many as there are.
+    pub(crate) fn reserve(&self, entries: usize) -> usize {
+        let entries = entries.min(self.ring.len());
+        self.next.store(entries as u64, Ordering::Release);
+        entries
+    }
+
+    /// Puts entries of an earlier run into the places that were kept free, unless newer ones have them by now.
+    pub(crate) fn restore(&self, entries: Vec<Option<SignIn>>) {
+        for (index, entry) in (0..).zip(entries) {
+            let unread = || SignIn {
+                message: Some("this entry of an earlier run cannot be read".into()),
+                ..SignIn::begun(0, "", (Uuid::nil(), Uuid::nil()))
+            };
+            let entry = Arc::new(SignIn { sequence: index + 1, ..entry.unwrap_or_else(unread) });
+            self.slot(index).rcu(|there| match there {
+                Some(newer) => Some(Arc::clone(newer)),
+                None => Some(Arc::clone(&entry)),
+            });
+        }
         self.grown.notify_waiters();
     }
 
@@ -220,6 +247,18 @@ mod tests {
             log.push(blank());
         }
         assert_eq!(log.entries().iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn what_was_kept_takes_the_places_that_newer_entries_left() {
+        let log = SignInLog::new(3);
+        assert_eq!(log.reserve(5), 3);
+        log.push(blank());
+        let old = |tenant: &str| Some(SignIn { tenant: tenant.into(), ..blank() });
+        log.restore(vec![old("a"), None, old("c")]);
+        let entries = log.run_after(0);
+        assert_eq!(entries.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [2, 3, 4]);
+        assert!(entries[0].message.is_some() && entries[1].tenant == "c" && entries[2].tenant.is_empty());
     }
 
     #[test]

@@ -1,21 +1,34 @@
 //! The keys that sign tokens: the newest signs, older ones stay published so that their tokens are still good.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use apptoken_jose::jwk::Jwk;
-use apptoken_jose::{Algorithm, KeyError, PublicKey, SigningKey, base64url, issue};
+use apptoken_jose::{Algorithm, Certificate, KeyError, PublicKey, SigningKey, base64url, issue};
 use arc_swap::ArcSwap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::directory::TokenVersion;
 
 /// The published keys, the signing one first.
-pub(crate) struct SigningKeys(ArcSwap<Vec<Arc<TokenKey>>>);
+pub(crate) struct SigningKeys {
+    published: ArcSwap<Vec<Arc<TokenKey>>>,
+    /// Held by who changes them; readers never take it.
+    one_writer: Mutex<()>,
+}
+
+/// A key as a data folder keeps it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptKey {
+    certificate: String,
+    key: Zeroizing<String>,
+}
 
 /// One key, with all that can be made ready before the first token.
 pub(crate) struct TokenKey {
+    certificate: Certificate,
     key: SigningKey,
     pub(crate) jwk: Jwk,
     kid: String,
@@ -25,30 +38,51 @@ pub(crate) struct TokenKey {
 
 impl SigningKeys {
     pub(crate) fn new(first: TokenKey) -> Self {
-        Self(ArcSwap::from_pointee(vec![Arc::new(first)]))
+        Self::of(vec![Arc::new(first)])
+    }
+
+    /// The keys of an earlier run, the signing one first.
+    pub(crate) fn restore(kept: &[KeptKey]) -> Result<Self, KeyError> {
+        let keys = kept.iter().map(|key| TokenKey::restore(key).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(KeyError::NoCertificate) } else { Ok(Self::of(keys)) }
+    }
+
+    /// As a data folder keeps them.
+    pub(crate) fn keep(&self) -> Result<Vec<KeptKey>, KeyError> {
+        self.published.load().iter().map(|key| key.keep()).collect()
     }
 
     /// The key that signs now.
     pub(crate) fn current(&self) -> Option<Arc<TokenKey>> {
-        self.0.load().first().cloned()
+        self.published.load().first().cloned()
     }
 
     /// The published key of this name.
     pub(crate) fn find(&self, kid: &str) -> Option<PublicKey> {
-        self.0.load().iter().find(|key| key.kid == kid).map(|key| key.key.public_key().clone())
+        self.published.load().iter().find(|key| key.kid == kid).map(|key| key.key.public_key().clone())
     }
 
     pub(crate) fn published(&self) -> arc_swap::Guard<Arc<Vec<Arc<TokenKey>>>> {
-        self.0.load()
+        self.published.load()
     }
 
-    /// `newest` signs from now on; the others stay published, up to the number that Entra keeps.
-    pub(crate) fn rotate(&self, newest: TokenKey) {
-        let newest = Arc::new(newest);
-        self.0.rcu(|keys| {
-            let older = keys.iter().take(PUBLISHED - 1).cloned();
-            std::iter::once(Arc::clone(&newest)).chain(older).collect::<Vec<_>>()
-        });
+    /// `newest` signs from now on, when `keep` has been told of all; the others stay published, up to the number that
+    /// Entra keeps.
+    pub(crate) fn rotate(
+        &self,
+        newest: TokenKey,
+        keep: impl FnOnce(&Self) -> Result<(), KeyError>,
+    ) -> Result<(), KeyError> {
+        let _one = self.one_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = std::iter::once(Arc::new(newest));
+        let keys = newest.chain(self.published.load().iter().take(PUBLISHED - 1).cloned()).collect();
+        keep(&Self::of(Vec::clone(&keys)))?;
+        self.published.store(Arc::new(keys));
+        Ok(())
+    }
+
+    fn of(keys: Vec<Arc<TokenKey>>) -> Self {
+        Self { published: ArcSwap::from_pointee(keys), one_writer: Mutex::new(()) }
     }
 }
 
@@ -56,6 +90,19 @@ impl TokenKey {
     /// A new RSA-2048 key. Takes a fraction of a second of computing.
     pub(crate) fn generate(now: SystemTime) -> Result<Self, KeyError> {
         let (certificate, key) = issue::self_signed("accounts.accesscontrol.windows.net", now, 5 * 365)?;
+        Self::new(certificate, key)
+    }
+
+    fn restore(kept: &KeptKey) -> Result<Self, KeyError> {
+        let certificate = Certificate::from_pem(kept.certificate.as_bytes())?.swap_remove(0);
+        Self::new(certificate, SigningKey::from_pem(kept.key.as_bytes(), None)?)
+    }
+
+    fn keep(&self) -> Result<KeptKey, KeyError> {
+        Ok(KeptKey { certificate: self.certificate.to_pem(), key: self.key.to_pkcs8_pem()? })
+    }
+
+    fn new(certificate: Certificate, key: SigningKey) -> Result<Self, KeyError> {
         let kid = certificate.x5t();
         // Version 1 names the key twice, version 2 once.
         let headers = [
@@ -63,7 +110,7 @@ impl TokenKey {
             format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{kid}"}}"#),
         ]
         .map(|header| base64url::encode(header.as_bytes()) + ".");
-        Ok(Self { key, jwk: Jwk::from_certificate(&certificate)?, kid, headers })
+        Ok(Self { key, jwk: Jwk::from_certificate(&certificate)?, kid, headers, certificate })
     }
 
     /// A compact JWS of `claims` (RFC 7515 §7.1), RS256.
@@ -85,7 +132,7 @@ impl TokenKey {
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.load().iter().map(|key| &key.kid)).finish()
+        f.debug_list().entries(self.published.load().iter().map(|key| &key.kid)).finish()
     }
 }
 

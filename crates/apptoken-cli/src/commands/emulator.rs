@@ -12,8 +12,8 @@ use crate::words;
 
 /// Run the local Entra ID until Ctrl-C
 ///
-/// It listens on this machine only, over HTTPS under a CA of its own, and forgets everything when it ends. Not for
-/// production. Its portal, for a browser, is at /portal. With `--log json` each sign-in is a line of JSON on standard
+/// It listens on this machine only, over HTTPS under a CA of its own, and forgets everything when it ends, unless --data
+/// names a folder that keeps it. Not for production. Its portal, for a browser, is at /portal. With `--log json` each sign-in is a line of JSON on standard
 /// output, refusals with what was expected and what came. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -21,9 +21,12 @@ pub(crate) struct Args {
     /// The port [default: a free one]
     #[arg(short, long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// The directory to begin with (JSON)
+    /// The directory to begin with (JSON); not read when --data holds one already
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// Keep the directory, the CA, keys and sign-ins in this folder, for the next start
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Serve plain HTTP too, at this port (0: a free one); most clients refuse it
     #[arg(long, value_name = "PORT")]
     http: Option<u16>,
@@ -71,10 +74,14 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     if let Some(port) = args.http {
         builder = builder.plain_http(format!("127.0.0.1:{port}"));
     }
+    if let Some(folder) = &args.data {
+        builder = builder.data_folder(folder);
+    }
     let entra =
         builder.start().await.map_err(|error| Failure::usage("the local Entra ID does not start").because(&error))?;
 
-    let ca_file = args.export_ca.unwrap_or_else(|| folder.path().join("ca.pem"));
+    let kept = args.data.as_deref().unwrap_or_else(|| folder.path());
+    let ca_file = args.export_ca.unwrap_or_else(|| kept.join("ca.pem"));
     files::write_public(&ca_file, entra.ca_pem().as_bytes(), Existing::Replace)?;
     terminal.progress(format_args!("local Entra ID at {}, not for production; Ctrl-C ends it", entra.authority()));
     if let Some(http) = entra.http_authority() {
@@ -82,7 +89,10 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     }
     terminal.result(format_args!("export APPTOKEN_AUTHORITY={}", entra.authority()))?;
     terminal.result(format_args!("export APPTOKEN_CA_FILE={}", words::shell(&ca_file.display().to_string())))?;
-    if args.seed.is_none() {
+    if entra.is_restored() {
+        let unread = if args.seed.is_some() { "; the seed was not read" } else { "" };
+        terminal.progress(format_args!("it goes on with the directory in {}{unread}", kept.display()));
+    } else if args.seed.is_none() {
         for line in starter.exports() {
             terminal.result(format_args!("{line}"))?;
         }
@@ -169,5 +179,6 @@ const EXAMPLES: &str = "\
 Examples:
   apptoken emulator
   apptoken emulator --port 8443 --seed directory.json --export-ca ca.pem
+  apptoken emulator --data ~/.local/share/entra --port 8443
   apptoken emulator --issuer-mode local
   apptoken emulator --log json | jq 'select(.code)'";

@@ -2,6 +2,7 @@
 //! Entra's ("Important considerations and restrictions for federated identity credentials"); nothing is checked with
 //! the issuer before a token arrives.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::model::Application;
@@ -9,7 +10,8 @@ use super::{Directory, DirectoryError, SeedError};
 use crate::seed::SeedFederatedCredential;
 
 /// A federated identity credential of an application or a user-assigned managed identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct FederatedCredential {
     /// Its id.

@@ -16,7 +16,7 @@ const STORAGE: Uuid = uuid!("e406a681-f3d4-42a8-90b6-c2b029497af1");
 
 impl Snapshot {
     /// No tenants yet, but Microsoft's own applications.
-    pub(super) fn with_first_parties() -> Self {
+    pub(crate) fn with_first_parties() -> Self {
         let mut snapshot = Self::default();
         for api in FIRST_PARTIES {
             snapshot.applications.insert(api.app_id, Arc::new(api.application()));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::model::{
     AppRole, Application, Group, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal, SignInAudience,
-    Tenant, TokenVersion, User, resource_key,
+    Tenant, TokenVersion, User, resource_key, sha256,
 };
 use super::{FederatedCredential, Snapshot, guid};
 use crate::seed::{
@@ -113,7 +113,7 @@ impl Snapshot {
             tenant.groups.push(group);
         }
         for application in self.applications.values().filter(|application| application.first_party) {
-            tenant.admit(application, ServicePrincipal::new(Uuid::new_v4(), application.app_id, now));
+            tenant.admit_first_party(application, now);
         }
         self.tenants.insert(id, Arc::new(tenant));
         Ok(id)
@@ -332,6 +332,13 @@ impl Tenant {
             self.resources.insert(resource_key(uri), application.app_id);
         }
         self.principals.insert(application.app_id, Arc::new(principal));
+    }
+
+    /// Microsoft's own application: its object id follows from the tenant's, so that it is the same in each new start.
+    pub(super) fn admit_first_party(&mut self, application: &Application, now: i64) {
+        let digest = sha256(&format!("{}/{}", self.id, application.app_id));
+        let id = uuid::Builder::from_random_bytes(std::array::from_fn(|i| digest[i])).into_uuid();
+        self.admit(application, ServicePrincipal::new(id, application.app_id, now));
     }
 
     pub(super) fn has_resource(&self, uri: &str) -> bool {

@@ -4,6 +4,7 @@ mod changes;
 mod federated;
 mod first_party;
 mod import;
+mod kept;
 mod managed_identity;
 mod model;
 mod registration;
@@ -28,6 +29,7 @@ pub(crate) use model::{guid, sha256};
 
 use crate::clock::EmulatorClock;
 use crate::seed::Seed;
+use crate::store::Store;
 
 /// The directory of a running local Entra ID. Clones share it; every change is visible to the next token request.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ struct Shared {
     /// Held by who changes the directory; readers never take it.
     one_writer: Mutex<()>,
     clock: EmulatorClock,
+    /// Where changes go besides.
+    store: Option<Arc<Store>>,
 }
 
 /// The directory at one moment.
@@ -93,12 +97,23 @@ pub enum DirectoryError {
 }
 
 impl Directory {
+    /// In memory only.
+    ///
     /// # Errors
     /// [`SeedError`] for a seed that contradicts itself.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn from_seed(seed: &Seed, clock: EmulatorClock) -> Result<Self, SeedError> {
-        let mut snapshot = Snapshot::with_first_parties();
-        snapshot.import(seed, clock.now_unix())?;
-        Ok(Self(Arc::new(Shared { current: ArcSwap::from_pointee(snapshot), one_writer: Mutex::new(()), clock })))
+        let snapshot = Snapshot::from_seed(seed, clock.now_unix())?;
+        Ok(Self::new(&Snapshot::default(), snapshot, clock, None))
+    }
+
+    /// Begins with `now`; what it has over `kept` goes to the store, as all changes do from here on.
+    pub(crate) fn new(kept: &Snapshot, now: Snapshot, clock: EmulatorClock, store: Option<Arc<Store>>) -> Self {
+        if let Some(store) = &store {
+            store.save(now.rows_since(kept));
+        }
+        let (current, one_writer) = (ArcSwap::from_pointee(now), Mutex::new(()));
+        Self(Arc::new(Shared { current, one_writer, clock, store }))
     }
 
     /// The directory as it is now.
@@ -119,12 +134,23 @@ impl Directory {
         let _one_writer = self.0.one_writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&self.0.current.load());
         let outcome = change(&mut next, self.0.clock.now_unix())?;
+        if let Some(store) = &self.0.store {
+            store.save(next.rows_since(&self.0.current.load()));
+        }
         self.0.current.store(Arc::new(next));
         Ok(outcome)
     }
 }
 
 impl Snapshot {
+    /// # Errors
+    /// [`SeedError`] for a seed that contradicts itself.
+    pub(crate) fn from_seed(seed: &Seed, now: i64) -> Result<Self, SeedError> {
+        let mut snapshot = Self::with_first_parties();
+        snapshot.import(seed, now)?;
+        Ok(snapshot)
+    }
+
     /// A tenant by id or domain, as it stands in a URL.
     #[must_use]
     pub fn tenant(&self, id_or_domain: &str) -> Option<&Tenant> {

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::federated::FederatedCredential;
 
 /// An organisation's directory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct Tenant {
     /// `tid` in tokens.
     pub id: Uuid,
@@ -32,14 +33,17 @@ pub struct Tenant {
     /// Its groups, for Graph to read.
     pub groups: Vec<Group>,
     /// Applications present here, by application id.
+    #[serde(skip)]
     pub(crate) principals: HashMap<Uuid, Arc<ServicePrincipal>>,
     /// Application ids by App ID URI, as [`resource_key`] writes it.
+    #[serde(skip)]
     pub(crate) resources: HashMap<String, Uuid>,
 }
 
 /// A user, as far as Graph shows one here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct User {
     /// Object id.
     pub id: Uuid,
@@ -52,7 +56,8 @@ pub struct User {
 }
 
 /// A group, as far as Graph shows one here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Group {
     /// Object id.
@@ -66,8 +71,9 @@ pub struct Group {
 }
 
 /// An application registration: global, whatever tenant it is used in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct Application {
     /// `client_id` of the daemon, `aud` of the API.
     pub app_id: Uuid,
@@ -110,8 +116,9 @@ pub struct Application {
 }
 
 /// What makes an application a managed identity: the resource in Azure that it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct ManagedIdentity {
     /// ARM resource id: of the user-assigned identity, or of what the system assigned the identity to. `xms_mirid`.
     pub resource_id: String,
@@ -120,8 +127,9 @@ pub struct ManagedIdentity {
 }
 
 /// An application's presence in one tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct ServicePrincipal {
     /// Object id; `oid` and `sub` in tokens.
     pub id: Uuid,
@@ -142,8 +150,9 @@ pub struct ServicePrincipal {
 }
 
 /// A granted application permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct AppRoleAssignment {
     /// Application id of the API.
     pub resource: Uuid,
@@ -154,8 +163,9 @@ pub struct AppRoleAssignment {
 }
 
 /// An application permission that an API offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct AppRole {
     /// Id.
     pub id: Uuid,
@@ -182,8 +192,9 @@ pub enum MemberType {
 }
 
 /// Application permissions wished for on one API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct RequiredResourceAccess {
     /// Application id of the API.
     pub resource: Uuid,
@@ -194,9 +205,10 @@ pub struct RequiredResourceAccess {
 }
 
 /// Version of access tokens (`ver`), as the API's `requestedAccessTokenVersion` says; the endpoint has no part in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TokenVersion {
     /// `1.0`, also when nothing is said.
+    #[default]
     V1,
     /// `2.0`.
     V2,
@@ -214,13 +226,15 @@ pub enum SignInAudience {
 }
 
 /// A client secret. Only its SHA-256 is kept, and its first characters.
-#[derive(Clone)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "camelCase", default)]
 pub struct Secret {
     /// The secret's id, which people mistake for the secret.
     pub key_id: Uuid,
     /// Name for people.
     pub display_name: String,
+    #[serde(with = "super::kept::bytes")]
     digest: [u8; 32],
     /// Its first three characters, by which people tell one from another.
     pub hint: String,
@@ -231,7 +245,8 @@ pub struct Secret {
 }
 
 /// A registered certificate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "super::kept::KeptKey")]
 #[non_exhaustive]
 pub struct KeyCredential {
     /// The credential's id.
@@ -239,9 +254,13 @@ pub struct KeyCredential {
     /// Name for people.
     pub display_name: String,
     /// The certificate; its dates bound its use.
+    #[serde(serialize_with = "super::kept::der")]
     pub certificate: Certificate,
+    #[serde(skip)]
     pub(crate) sha1: [u8; 20],
+    #[serde(skip)]
     pub(crate) sha256: [u8; 32],
+    #[serde(skip)]
     pub(crate) key: PublicKey,
 }
 

@@ -112,7 +112,9 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: impl Request
     let exchange = Exchange { state, base: format!("{scheme}://{host}"), head };
     let path = exchange.head.uri.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    match Route::of(&segments, is_graph_host(&host)) {
+    let route = Route::of(&segments, is_graph_host(&host));
+    let changes = matches!(route, Route::Graph(_) | Route::Portal(_)) && !exchange.is_read();
+    let reply = match route {
         Route::Token(tenant, version) => token::answer(&exchange, tenant, version, body).await,
         Route::Configuration(tenant, version) => metadata::configuration(&exchange, tenant, version).into(),
         Route::Keys(tenant, version) => metadata::keys(&exchange, tenant, version).into(),
@@ -124,6 +126,11 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: impl Request
         Route::InstanceMetadata => managed_identity::metadata(&exchange).into(),
         Route::Root => text(StatusCode::OK, ROOT).into(),
         Route::Nothing => text(StatusCode::NOT_FOUND, "The local Entra ID has nothing at this path.\n").into(),
+    };
+    // A change is acknowledged when it is on disk.
+    match changes {
+        true => exchange.state.saved().await.map_or_else(|why| not_saved(&why).into(), |()| reply),
+        false => reply,
     }
 }
 
@@ -251,6 +258,14 @@ fn wrong_host(host: &str) -> Response {
          host name.\n"
     );
     text(StatusCode::MISDIRECTED_REQUEST, message)
+}
+
+fn not_saved(why: &str) -> Response {
+    let message = format!(
+        "The change was made, but the data folder could not take it yet ({why}); it is tried again until the local Entra ID \
+         ends.\n"
+    );
+    text(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
 /// On every answer, as recorded from Entra. Not among them: Strict-Transport-Security, which a browser would hold

@@ -12,7 +12,6 @@ use crate::clock::EmulatorClock;
 use crate::directory::guid;
 use crate::endpoints::Response;
 use crate::faults::{Fault, FaultRule};
-use crate::signing_keys::TokenKey;
 
 #[derive(Template)]
 #[template(path = "faults.html")]
@@ -76,17 +75,10 @@ pub(super) async fn change(desk: &Desk<'_>, action: &str, form: &Form) -> Respon
             state.faults.revoke(app, state.clock.now_unix());
             "revoked"
         }),
-        "key" => {
-            // Certificates are for machines with their own clocks.
-            let now = EmulatorClock::new(0).now();
-            match tokio::task::spawn_blocking(move || TokenKey::generate(now)).await {
-                Ok(Ok(key)) => {
-                    state.keys.rotate(key);
-                    Ok("key")
-                }
-                _ => Err("The key could not be made.".into()),
-            }
-        }
+        "key" => match state.rotate_signing_key().await {
+            Ok(()) => Ok("key"),
+            Err(error) => Err(format!("The key could not be made: {error}.")),
+        },
         "clock" => clock(&state.clock, form).map(|()| "clock"),
         _ => return not_found(desk),
     };

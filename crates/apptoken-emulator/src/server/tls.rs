@@ -45,13 +45,9 @@ impl Acceptor {
 }
 
 impl Tls {
-    /// A server certificate for `localhost`, the loopback addresses and `names`, under `ca` or a new CA; and one for
+    /// A server certificate for `localhost`, the loopback addresses and `names`, under `ca`; and one for
     /// each of Microsoft's names that a client asks for.
-    pub(crate) fn new(ca: Option<Ca>, names: &[String], always_asks: bool, now: SystemTime) -> Result<Self, KeyError> {
-        let ca = match ca {
-            Some(ca) => ca,
-            None => Ca::generate("apptoken local Entra ID (development only)", now)?,
-        };
+    pub(crate) fn new(ca: Ca, names: &[String], always_asks: bool, now: SystemTime) -> Result<Self, KeyError> {
         let own = ["localhost", "127.0.0.1", "::1"];
         let names: Vec<&str> = own.into_iter().chain(names.iter().map(String::as_str)).collect();
         let provider = Arc::new(aws_lc_rs::default_provider());

@@ -70,8 +70,7 @@ impl WorkloadIssuer {
     /// When no key could be made.
     pub fn rotate_key(&self) -> Result<(), KeyError> {
         let newest = TokenKey::generate(EmulatorClock::new(0).now())?;
-        self.0.keys()?.rotate(newest);
-        Ok(())
+        self.0.keys()?.rotate(newest, |_| Ok(()))
     }
 
     fn workload(
