@@ -5,6 +5,7 @@ mod clients;
 mod demo;
 mod outcome;
 mod runtimes;
+mod unmodified;
 
 use std::fs;
 
@@ -34,6 +35,9 @@ pub fn run() -> Result<()> {
         report.add(clients::run(client, &runtimes, &demo));
     }
     for outcome in cache_file::run(&runtimes, &demo, &folder) {
+        report.add(outcome);
+    }
+    for outcome in unmodified::run(&runtimes, &folder)? {
         report.add(outcome);
     }
     report.end()

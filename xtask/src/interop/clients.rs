@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::demo::Demo;
 use super::outcome::{Outcome, Verdict};
-use super::runtimes::{Runtimes, ask, python_driver};
+use super::runtimes::{Runtimes, ask};
 use crate::Result;
 
 /// One client with one credential.
@@ -19,16 +19,14 @@ pub(super) struct Client {
 #[derive(Clone, Copy)]
 enum Runtime {
     Python(&'static str),
-    /// Under `apptoken run`, and told nothing of a local authority.
-    UnmodifiedPython(&'static str),
     Node(&'static str),
     Rust(&'static str),
     /// None: why it cannot be.
     Cannot(&'static str),
 }
 
-pub(super) const CLIENTS: [Client; 11] = {
-    use Runtime::{Cannot, Node, Python, Rust, UnmodifiedPython};
+pub(super) const CLIENTS: [Client; 9] = {
+    use Runtime::{Cannot, Node, Python, Rust};
     const fn client(name: &'static str, credential: &'static str, runtime: Runtime) -> Client {
         Client { name, credential, runtime }
     }
@@ -46,8 +44,6 @@ pub(super) const CLIENTS: [Client; 11] = {
             "certificate",
             Cannot("its certificate credential links OpenSSL, which we do not"),
         ),
-        client("MSAL Python", "secret", UnmodifiedPython("unmodified.py")),
-        client("MSAL Python", "certificate", UnmodifiedPython("unmodified.py")),
     ]
 };
 
@@ -69,12 +65,6 @@ impl Client {
     fn command(&self, runtimes: &Runtimes, demo: &Demo) -> Result<std::process::Command> {
         let mut command = match self.runtime {
             Runtime::Python(driver) => runtimes.python(driver),
-            Runtime::UnmodifiedPython(driver) => {
-                let mut command = runtimes.program("apptoken");
-                command.args(["--quiet", "run", "--offline", "--authority", demo.text("/authority")?, "--ca-file"]);
-                command.arg(demo.ca_file()?).arg("--").arg(&runtimes.python).arg(python_driver(driver));
-                command
-            }
             Runtime::Node(driver) => runtimes.node(driver, demo.ca_file()?),
             Runtime::Rust(program) => {
                 let mut command = runtimes.program(program);

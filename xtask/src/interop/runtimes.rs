@@ -49,7 +49,12 @@ impl Runtimes {
 
     /// A program that cargo built.
     pub(super) fn program(&self, name: &str) -> Command {
-        clean(&self.programs.join(name))
+        clean(&self.built(name))
+    }
+
+    /// Where it is.
+    pub(super) fn built(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
     }
 }
 
@@ -100,7 +105,14 @@ fn python_in(venv: &Path) -> Result<PathBuf> {
 fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     // either of the first two would silently win over MSAL Python's own `verify`
-    for name in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"] {
+    for name in [
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "AZURE_TENANT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+    ] {
         command.env_remove(name);
     }
     command
