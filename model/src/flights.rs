@@ -12,6 +12,7 @@ use loom::thread;
 
 use crate::every_interleaving;
 use crate::flight::{Flight, Join};
+use crate::sync::Runtime;
 
 /// Two wait, a third thread brings the answer: both get it, and the work is begun once.
 pub fn an_answer_reaches_all_who_wait() {
@@ -97,6 +98,48 @@ pub fn two_wakings_in_one_turn_are_not_lost() {
         assert_eq!(block_on(flight.join()), Some(7));
         one.join().ok();
         two.join().ok();
+    });
+}
+
+/// Two wait on a runtime, whose pilot is called in their place: both get the answer, and the pilot ends.
+pub fn a_pilot_goes_for_a_crowd() {
+    every_interleaving(|| {
+        Runtime::enter();
+        let (flight, answer, begun) = asked();
+        let mut first = Box::pin(flight.join());
+        let _ = first.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let second = thread::spawn({
+            let join = flight.join();
+            move || block_on(join)
+        });
+        let authority = thread::spawn(move || answer.bring(7));
+        assert_eq!(block_on(first), Some(7));
+        assert_eq!(second.join().ok(), Some(Some(7)));
+        authority.join().ok();
+        assert_eq!(begun.load(Ordering::SeqCst), 1);
+        Runtime::leave();
+    });
+}
+
+/// Two of a runtime have looked once and are not polled again, so that their pilot is called; a third waits elsewhere.
+/// When the two leave, the pilot goes too.
+pub fn a_crowd_that_is_not_polled_holds_nobody_up() {
+    every_interleaving(|| {
+        Runtime::enter();
+        let (flight, answer, _) = asked();
+        let gone = Arc::downgrade(&flight);
+        let mut idle = [Box::pin(flight.join()), Box::pin(flight.join())];
+        for join in &mut idle {
+            let _ = join.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        Runtime::leave();
+        let authority = thread::spawn(move || answer.bring(7));
+        let leaver = thread::spawn(move || drop(idle));
+        assert_eq!(block_on(flight.join()), Some(7));
+        authority.join().ok();
+        leaver.join().ok();
+        drop(flight);
+        drop(gone);
     });
 }
 

@@ -1,6 +1,8 @@
 //! What the files under test lock with.
 #![allow(dead_code, reason = "the models need less of it than apptoken does")]
 
+use std::cell::Cell;
+use std::future::Future;
 use std::sync::{Arc, PoisonError};
 
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
@@ -29,3 +31,37 @@ impl<T> Default for ArcSwapOption<T> {
         Self(Mutex::new(None))
     }
 }
+
+/// The runtime that threads are on between [`Runtime::enter`] and [`Runtime::leave`]; its tasks are threads.
+pub(crate) struct Runtime;
+
+pub(crate) type RuntimeId = u8;
+
+thread_local! {
+    // loom runs its threads on one of the machine's
+    static ENTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Runtime {
+    pub(crate) fn enter() {
+        ENTERED.set(true);
+    }
+
+    pub(crate) fn leave() {
+        ENTERED.set(false);
+    }
+
+    pub(crate) fn current() -> Option<Self> {
+        ENTERED.get().then_some(Self)
+    }
+
+    pub(crate) fn id(&self) -> RuntimeId {
+        0
+    }
+
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        loom::thread::spawn(move || loom::future::block_on(work));
+    }
+}
+
+pub(crate) const HERD: usize = 2;

@@ -23,6 +23,16 @@ fn when_all_leave_the_work_goes() {
 }
 
 #[test]
+fn a_pilot_goes_for_a_crowd() {
+    flights::a_pilot_goes_for_a_crowd();
+}
+
+#[test]
+fn a_crowd_that_is_not_polled_holds_nobody_up() {
+    flights::a_crowd_that_is_not_polled_holds_nobody_up();
+}
+
+#[test]
 fn two_wakings_in_one_turn_are_not_lost() {
     flights::two_wakings_in_one_turn_are_not_lost();
 }

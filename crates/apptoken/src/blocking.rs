@@ -20,7 +20,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -62,7 +62,8 @@ where
             return outcome;
         }
         let in_async_code = Handle::try_current().is_ok();
-        let _entered = runtime()?.enter();
+        let runtime = runtime()?;
+        let _entered = runtime.enter();
         let mut patience = in_async_code.then(|| SystemClock.sleep(PATIENCE));
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
@@ -95,18 +96,20 @@ impl Wake for Unpark {
     }
 }
 
-/// The runtime of all who wait, on a thread of its own that lives as long as the process.
-fn runtime() -> Result<&'static Handle, Error> {
-    static RUNTIME: OnceLock<Result<Handle, Error>> = OnceLock::new();
-    let made = RUNTIME.get_or_init(|| {
-        let failed = |error| Error::configuration("the thread for connections cannot be made").with_source(error);
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let handle = runtime.handle().clone();
-        let drive = move || runtime.block_on(std::future::pending::<()>());
-        thread::Builder::new().name("apptoken".to_owned()).spawn(drive).map_err(failed)?;
-        Ok(handle)
-    });
-    made.as_ref().map_err(Error::clone)
+/// The runtime of all who wait, on a thread of its own that lives as long as the process. When it cannot be made, the next
+/// who waits tries again.
+fn runtime() -> Result<Handle, Error> {
+    static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
+    let mut made = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*made {
+        return Ok(handle.clone());
+    }
+    let failed = |error| Error::configuration("the thread for connections cannot be made").with_source(error);
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let handle = runtime.handle().clone();
+    let drive = move || runtime.block_on(std::future::pending::<()>());
+    thread::Builder::new().name("apptoken".to_owned()).spawn(drive).map_err(failed)?;
+    Ok(made.insert(handle).clone())
 }
 
 mod sealed {

@@ -1,20 +1,25 @@
 //! Work that many wait for.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{HERD, Mutex, MutexGuard, Runtime, RuntimeId};
 
 /// One piece of work that many wait for.
 ///
-/// It belongs to nobody: what wakes the work wakes all who wait, and whoever is polled first takes a turn at it. So it
+/// It belongs to nobody: what wakes the work wakes those who wait, and whoever is polled first takes a turn at it. So it
 /// goes on as long as any of them is polled; one that leaves, or is held and not polled for a while, stops nobody else.
 /// When the last one leaves, the work is dropped.
+///
+/// Where many wait on one async runtime, a [`Pilot`] of that runtime is called in their place, and they only at the end:
+/// work in ten steps does not wake ten thousand callers ten times.
 pub(crate) struct Flight<T> {
     state: Mutex<State<T>>,
     /// What the work is polled with: a [`Relay`] to those who wait.
@@ -27,8 +32,8 @@ struct State<T> {
     phase: Phase<T>,
     /// Whether the work wants to be polled: at first, and when it has been woken since its last turn.
     due: bool,
-    /// Those who wait, by ticket.
-    waiting: BTreeMap<u64, Waker>,
+    /// Those who wait, by the runtime that polls them.
+    crowds: Vec<Crowd>,
     next_ticket: u64,
 }
 
@@ -38,20 +43,47 @@ enum Phase<T> {
     /// Somebody does.
     Polled,
     Done(T),
+    /// It panicked in the hands of a pilot: one caller is to have the panic.
+    Panicked(Panic),
     /// It panicked, in the hands of whoever polled it.
     Lost,
+}
+
+type Panic = Box<dyn Any + Send>;
+
+/// Those who wait on one runtime, or on none.
+struct Crowd {
+    runtime: Option<RuntimeId>,
+    waiting: BTreeMap<u64, Waker>,
+    pilot: Called,
+}
+
+/// How a crowd is called when the work wants a turn.
+enum Called {
+    Singly,
+    /// By its pilot, which is on its way.
+    PilotComes,
+    ByPilot(Waker),
+    /// Singly, as its runtime drops what it is given.
+    NeverByPilot,
 }
 
 /// One caller's part in a [`Flight`]: a future of the outcome, or of `None` when the work panicked.
 pub(crate) struct Join<T> {
     flight: Arc<Flight<T>>,
-    ticket: Option<u64>,
+    ticket: Option<Ticket>,
+}
+
+#[derive(Clone, Copy)]
+struct Ticket {
+    crowd: usize,
+    number: u64,
 }
 
 impl<T: Clone + Send + 'static> Flight<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Arc<Self> {
         let phase = Phase::Parked(Box::pin(work) as Work<T>);
-        let state = State { phase, due: true, waiting: BTreeMap::new(), next_ticket: 0 };
+        let state = State { phase, due: true, crowds: Vec::new(), next_ticket: 0 };
         Arc::new_cyclic(|flight| Self { state: Mutex::new(state), waker: Waker::from(Arc::new(Relay(flight.clone()))) })
     }
 
@@ -63,7 +95,7 @@ impl<T: Clone + Send + 'static> Flight<T> {
 impl<T> Flight<T> {
     /// Whether it still makes sense to join.
     pub(crate) fn is_under_way(&self) -> bool {
-        matches!(self.lock().phase, Phase::Parked(_) | Phase::Polled)
+        self.lock().is_under_way()
     }
 
     /// The end of a turn at the work.
@@ -74,10 +106,11 @@ impl<T> Flight<T> {
             match state.phase {
                 Phase::Parked(_) if !state.due => return,
                 // it was woken during its turn: passed on rather than polled again here, so that others get to run
-                _ => mem::take(&mut state.waiting),
+                Phase::Parked(_) => state.call(),
+                _ => state.call_all(),
             }
         };
-        called.into_values().for_each(Waker::wake);
+        called.into_iter().for_each(Waker::wake);
     }
 
     /// The state is whole after a panic: no code of others runs under the lock, the wakers' own included.
@@ -86,79 +119,200 @@ impl<T> Flight<T> {
     }
 }
 
-impl<T: Clone> Future for Join<T> {
+impl<T: Clone + Send + 'static> Future for Join<T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         let this = &mut *self;
         let waker = context.waker().clone();
-        let replaced; // dropped after the lock
+        let runtime = Runtime::current();
         let mut state = this.flight.lock();
-        let mut work = match mem::replace(&mut state.phase, Phase::Polled) {
-            Phase::Done(outcome) => {
-                state.phase = Phase::Done(outcome.clone());
-                return Poll::Ready(Some(outcome));
-            }
-            Phase::Lost => {
-                state.phase = Phase::Lost;
-                return Poll::Ready(None);
-            }
-            // also who takes a turn waits: the next turn may be another's
-            Phase::Parked(work) if state.due => {
-                replaced = state.wait(&mut this.ticket, waker);
-                work
-            }
-            phase => {
-                state.phase = phase;
-                replaced = state.wait(&mut this.ticket, waker);
+        match &mut state.phase {
+            Phase::Done(outcome) => return Poll::Ready(Some(outcome.clone())),
+            Phase::Lost => return Poll::Ready(None),
+            phase @ Phase::Panicked(_) => {
+                let Phase::Panicked(panic) = mem::replace(phase, Phase::Lost) else { return Poll::Ready(None) };
                 drop(state);
-                drop(replaced);
-                return Poll::Pending;
+                resume_unwind(panic)
             }
-        };
-        state.due = false;
-        drop(state);
-        drop(replaced);
-        let mut turn = Turn { flight: &this.flight, ends_in: Phase::Lost };
-        match work.as_mut().poll(&mut Context::from_waker(&this.flight.waker)) {
-            Poll::Ready(outcome) => {
-                turn.ends_in = Phase::Done(outcome.clone());
-                Poll::Ready(Some(outcome))
-            }
-            Poll::Pending => {
-                turn.ends_in = Phase::Parked(work);
-                Poll::Pending
-            }
+            Phase::Parked(_) | Phase::Polled => {}
         }
+        // also who takes a turn waits: the next turn may be another's
+        let (replaced, is_herd) = state.wait(&mut this.ticket, waker, runtime.as_ref().map(Runtime::id));
+        let work = state.take_if_due();
+        drop(state);
+        drop(replaced); // after the lock
+        let outcome = work.and_then(|work| {
+            this.flight.turn(work).unwrap_or_else(|panic| {
+                this.flight.put(Phase::Lost);
+                resume_unwind(panic)
+            })
+        });
+        if let (None, true, Some(runtime), Some(ticket)) = (&outcome, is_herd, runtime, this.ticket) {
+            runtime.spawn(Pilot { flight: this.flight.clone(), crowd: ticket.crowd, is_done: false });
+        }
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(Some(outcome)))
     }
 }
 
-/// One poll of the work. Work that panics does not come back from it: it is lost, and nobody polls it again.
-struct Turn<'a, T> {
-    flight: &'a Flight<T>,
-    ends_in: Phase<T>,
+impl<T: Clone> Flight<T> {
+    /// One poll of the work. Work that panics does not come back from it: the caller says what becomes of the flight.
+    fn turn(&self, mut work: Work<T>) -> Result<Option<T>, Panic> {
+        let phase =
+            catch_unwind(AssertUnwindSafe(|| match work.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+                Poll::Ready(outcome) => Phase::Done(outcome),
+                Poll::Pending => Phase::Parked(work),
+            }))?;
+        let outcome = if let Phase::Done(outcome) = &phase { Some(outcome.clone()) } else { None };
+        self.put(phase);
+        Ok(outcome)
+    }
 }
 
-impl<T> Drop for Turn<'_, T> {
+/// A task that takes turns at the work as long as anyone of its crowd waits. A runtime that polls them polls it too; one
+/// that ends drops it, and they see to themselves again.
+struct Pilot<T> {
+    flight: Arc<Flight<T>>,
+    crowd: usize,
+    is_done: bool,
+}
+
+impl<T: Clone> Future for Pilot<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let waker = context.waker().clone();
+        let mut state = this.flight.lock();
+        let crowd = &mut state.crowds[this.crowd];
+        // the last one may have left, or, woken, be about to come back and call another pilot
+        let is_left = crowd.waiting.is_empty();
+        let called = if is_left { Called::Singly } else { Called::ByPilot(waker) };
+        let replaced = mem::replace(&mut crowd.pilot, called);
+        let is_over = is_left || !state.is_under_way();
+        let work = if is_over { None } else { state.take_if_due() };
+        drop(state);
+        drop(replaced); // after the lock
+        if is_over {
+            this.is_done = true;
+            return Poll::Ready(());
+        }
+        if let Some(work) = work {
+            // nobody sees a task's panic, and callers that saw nothing would ask again and again
+            if let Err(panic) = this.flight.turn(work) {
+                this.flight.put(Phase::Panicked(panic));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Pilot<T> {
     fn drop(&mut self) {
-        self.flight.put(mem::replace(&mut self.ends_in, Phase::Lost));
+        if self.is_done {
+            return;
+        }
+        let (_replaced, called) = {
+            let mut state = self.flight.lock();
+            let crowd = &mut state.crowds[self.crowd];
+            (mem::replace(&mut crowd.pilot, Called::NeverByPilot), mem::take(&mut crowd.waiting))
+        };
+        called.into_values().for_each(Waker::wake);
     }
 }
 
 impl<T> State<T> {
-    fn wait(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        let mine = *ticket.get_or_insert_with(|| {
+    fn is_under_way(&self) -> bool {
+        matches!(self.phase, Phase::Parked(_) | Phase::Polled)
+    }
+
+    /// Says whether the caller is to start a pilot, and what is to be dropped after the lock.
+    fn wait(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        waker: Waker,
+        runtime: Option<RuntimeId>,
+    ) -> ((Option<Waker>, Option<Waker>), bool) {
+        // a future that another runtime goes on with belongs to its crowd
+        let moved = ticket.take_if(|ticket| self.crowds[ticket.crowd].runtime != runtime);
+        let moved = moved.and_then(|ticket| self.crowds[ticket.crowd].waiting.remove(&ticket.number));
+        let Ticket { crowd, number } = *ticket.get_or_insert_with(|| {
             self.next_ticket += 1;
-            self.next_ticket
+            let crowd = self.crowds.iter().position(|crowd| crowd.runtime == runtime);
+            let crowd = crowd.unwrap_or_else(|| {
+                self.crowds.push(Crowd { runtime, waiting: BTreeMap::new(), pilot: Called::Singly });
+                self.crowds.len() - 1
+            });
+            Ticket { crowd, number: self.next_ticket }
         });
-        self.waiting.insert(mine, waker)
+        let crowd = &mut self.crowds[crowd];
+        let replaced = crowd.waiting.insert(number, waker);
+        let is_herd = runtime.is_some() && crowd.waiting.len() >= HERD && matches!(crowd.pilot, Called::Singly);
+        if is_herd {
+            crowd.pilot = Called::PilotComes;
+        }
+        ((moved, replaced), is_herd)
+    }
+
+    /// The work, for a turn.
+    fn take_if_due(&mut self) -> Option<Work<T>> {
+        if !self.due {
+            return None;
+        }
+        match mem::replace(&mut self.phase, Phase::Polled) {
+            Phase::Parked(work) => {
+                self.due = false;
+                Some(work)
+            }
+            phase => {
+                self.phase = phase;
+                None
+            }
+        }
+    }
+
+    /// Those to wake for a turn.
+    fn call(&mut self) -> Vec<Waker> {
+        let mut called = Vec::new();
+        for crowd in &mut self.crowds {
+            match &mut crowd.pilot {
+                Called::Singly | Called::NeverByPilot => called.extend(mem::take(&mut crowd.waiting).into_values()),
+                Called::PilotComes => {}
+                pilot @ Called::ByPilot(_) => {
+                    if let Called::ByPilot(waker) = mem::replace(pilot, Called::PilotComes) {
+                        called.push(waker);
+                    }
+                }
+            }
+        }
+        called
+    }
+
+    /// Those to wake for the outcome.
+    fn call_all(&mut self) -> Vec<Waker> {
+        let mut called = self.call();
+        called.extend(self.crowds.iter_mut().flat_map(|crowd| mem::take(&mut crowd.waiting).into_values()));
+        called
     }
 }
 
 impl<T> Drop for Join<T> {
     fn drop(&mut self) {
-        // the waker is dropped after the lock
-        let _waker = self.ticket.and_then(|ticket| self.flight.lock().waiting.remove(&ticket));
+        let Some(ticket) = self.ticket else { return };
+        let (_removed, pilot) = {
+            let mut state = self.flight.lock();
+            let crowd = &mut state.crowds[ticket.crowd];
+            let removed = crowd.waiting.remove(&ticket.number);
+            let pilot = match &mut crowd.pilot {
+                pilot @ Called::ByPilot(_) if crowd.waiting.is_empty() => mem::replace(pilot, Called::PilotComes),
+                _ => Called::Singly,
+            };
+            (removed, pilot)
+        };
+        // to see that nobody waits any more; wakers are called and dropped after the lock
+        if let Called::ByPilot(waker) = pilot {
+            waker.wake();
+        }
     }
 }
 
@@ -176,18 +330,19 @@ impl<T: Send + 'static> Wake for Relay<T> {
             let mut state = flight.lock();
             state.due = true;
             match state.phase {
-                Phase::Parked(_) => mem::take(&mut state.waiting),
+                Phase::Parked(_) => state.call(),
                 // the one whose turn it is passes it on
-                Phase::Polled | Phase::Done(_) | Phase::Lost => return,
+                _ => return,
             }
         };
-        called.into_values().for_each(Waker::wake);
+        called.into_iter().for_each(Waker::wake);
     }
 }
 
 impl<T> fmt::Debug for Flight<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flight").field("waiting", &self.lock().waiting.len()).finish_non_exhaustive()
+        let waiting = self.lock().crowds.iter().map(|crowd| crowd.waiting.len()).sum::<usize>();
+        f.debug_struct("Flight").field("waiting", &waiting).finish_non_exhaustive()
     }
 }
 
@@ -315,6 +470,106 @@ mod tests {
         let outcome = tokio::time::timeout(std::time::Duration::from_secs(5), waiter).await;
         assert_eq!(outcome.expect("the flight is stuck").unwrap(), None);
         assert!(!flight.is_under_way());
+    }
+
+    /// Work in `steps` steps, each of which waits to be told to go on.
+    fn steps(steps: usize) -> (Arc<Flight<usize>>, tokio::sync::mpsc::UnboundedSender<()>) {
+        let (step, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let flight = Flight::new(async move {
+            for _ in 0..steps {
+                told.recv().await;
+            }
+            steps
+        });
+        (flight, step)
+    }
+
+    /// Counts how often what it holds is polled.
+    async fn counted<T>(polls: Arc<AtomicUsize>, work: impl Future<Output = T>) -> T {
+        let mut work = Box::pin(work);
+        std::future::poll_fn(|context| {
+            polls.fetch_add(1, Ordering::SeqCst);
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
+    async fn yields() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_herd_is_woken_once() {
+        let (flight, step) = steps(8);
+        let polls = Arc::new(AtomicUsize::new(0));
+        let joins = (0..1000).map(|_| tokio::spawn(counted(polls.clone(), flight.join()))).collect::<Vec<_>>();
+        for _ in 0..8 {
+            yields().await;
+            step.send(()).unwrap();
+        }
+        for join in joins {
+            assert_eq!(join.await.unwrap(), Some(8));
+        }
+        let polls = polls.load(Ordering::SeqCst);
+        assert!(polls <= 2 * 1000 + HERD * 8, "{polls} polls");
+        yields().await;
+        assert_eq!(Arc::strong_count(&flight), 1, "the pilot holds on to it");
+    }
+
+    #[tokio::test]
+    async fn a_herd_that_leaves_takes_its_pilot_and_the_work_along() {
+        let (flight, step) = steps(8);
+        let herd = (0..1000).map(|_| tokio::spawn(flight.join())).collect::<Vec<_>>();
+        yields().await;
+        step.send(()).unwrap();
+        yields().await;
+        drop(flight);
+        herd.into_iter().for_each(|join| join.abort());
+        yields().await;
+        assert!(step.is_closed());
+    }
+
+    #[test]
+    fn a_herd_whose_runtime_ends_leaves_the_work_to_others() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (flight, step) = steps(2);
+        let (ending, lasting) = (runtime(), runtime());
+        ending.block_on(async {
+            let joins = (0..100).map(|_| tokio::spawn(flight.join())).collect::<Vec<_>>();
+            yields().await;
+            joins.into_iter().for_each(drop);
+        });
+        let other = lasting.spawn(flight.join());
+        lasting.block_on(yields());
+        // not driven any more, and not dropped either
+        step.send(()).unwrap();
+        lasting.block_on(yields());
+        drop(ending);
+        step.send(()).unwrap();
+        assert_eq!(lasting.block_on(other).unwrap(), Some(2));
+    }
+
+    /// Callers that get none ask anew; a panic that nobody sees would make them ask for ever.
+    #[tokio::test]
+    async fn a_panic_in_the_pilots_hands_reaches_one_caller() {
+        let (panic, told) = oneshot::channel::<()>();
+        let flight: Arc<Flight<u32>> = Flight::new(async move {
+            told.await.ok();
+            panic!("on purpose")
+        });
+        let herd = (0..100).map(|_| tokio::spawn(flight.join())).collect::<Vec<_>>();
+        yields().await;
+        panic.send(()).unwrap();
+        let mut panics = 0;
+        for join in herd {
+            match join.await {
+                Ok(outcome) => assert_eq!(outcome, None),
+                Err(error) => panics += usize::from(error.is_panic()),
+            }
+        }
+        assert_eq!(panics, 1);
     }
 
     /// Tokio wakes work that has used up its share of time: it must not be polled on and on in one go.

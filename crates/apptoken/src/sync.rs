@@ -1,5 +1,32 @@
-//! The locks and atomics of the cache and of flights in one place: the crate `model` compiles its files against loom's instead.
+//! The locks and atomics of the cache and of flights in one place, and their runtime: the crate `model` compiles its files
+//! against loom's instead.
+
+use std::future::Future;
+
+use tokio::runtime::Handle;
 
 pub(crate) use arc_swap::ArcSwapOption;
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use tokio::runtime::Id as RuntimeId;
+
+/// The async runtime that a future is polled on.
+pub(crate) struct Runtime(Handle);
+
+impl Runtime {
+    pub(crate) fn current() -> Option<Self> {
+        Handle::try_current().ok().map(Self)
+    }
+
+    pub(crate) fn id(&self) -> RuntimeId {
+        self.0.id()
+    }
+
+    /// The future is dropped unfinished when the runtime ends, or has ended.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(work);
+    }
+}
+
+/// From so many waiters on one runtime on, a task of its own costs less than to wake them all.
+pub(crate) const HERD: usize = 16;
