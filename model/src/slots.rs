@@ -63,7 +63,7 @@ pub fn a_due_refresh_happens_once() {
     every_interleaving(|| {
         let authority = Authority::default();
         let (slot, answer) = (Arc::new(Slot::default()), Arc::new(Answer::default()));
-        slot.store(token(0, NOW.0), Moment(0), 0);
+        slot.store(token(0, NOW.0), 0);
         answer.bring(GOOD);
         let other = thread::spawn({
             let (slot, authority, answer) = (slot.clone(), authority.clone(), answer.clone());
@@ -72,7 +72,11 @@ pub fn a_due_refresh_happens_once() {
         refresh(&slot, &authority, &answer);
         other.join().ok();
         assert_eq!(authority.requests.load(Ordering::SeqCst), 1, "the refresh was asked for twice, or never");
-        assert_eq!(slot.fresh(NOW).map(|token| token.number), Some(1), "the new token was not kept");
+        assert_eq!(
+            slot.fresh(NOW).and_then(|fresh| fresh.token.as_ref().map(|token| token.number)),
+            Some(1),
+            "the new token was not kept"
+        );
     });
 }
 
@@ -80,13 +84,17 @@ pub fn a_due_refresh_happens_once() {
 pub fn a_reader_never_takes_the_old_for_the_new() {
     every_interleaving(|| {
         let slot = Arc::new(Slot::default());
-        slot.store(token(0, NOW.0), Moment(0), 0);
+        slot.store(token(0, NOW.0), 0);
         let writer = thread::spawn({
             let slot = slot.clone();
-            move || slot.store(token(1, NOW.0 + 1000), NOW, 0)
+            move || drop(slot.store(token(1, NOW.0 + 1000), 0))
         });
         if let Some(seen) = slot.fresh(NOW) {
-            assert_eq!(seen.number, 1, "an old token under the new one's timetable");
+            assert_eq!(
+                seen.token.as_ref().map(|token| token.number),
+                Some(1),
+                "an old token under the new one's timetable"
+            );
         }
         writer.join().ok();
     });
@@ -97,10 +105,10 @@ pub fn a_late_note_leaves_the_successor_alone() {
     every_interleaving(|| {
         let slot = Arc::new(Slot::default());
         let (old, new) = (token(0, NOW.0), token(1, NOW.0 + 100));
-        slot.store(old.clone(), Moment(0), 0);
+        slot.store(old.clone(), 0);
         let network = thread::spawn({
             let slot = slot.clone();
-            move || slot.store(new, NOW, 0)
+            move || drop(slot.store(new, 0))
         });
         slot.refreshing(&old, NOW);
         network.join().ok();
@@ -117,7 +125,9 @@ pub fn a_caller_who_leaves_takes_nobody_along() {
         let leaver = thread::spawn({
             let (slot, authority, answer) = (slot.clone(), authority.clone(), answer.clone());
             move || {
-                if let Ok(Some(join)) = slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(&slot, &answer)) {
+                if let Ok(Some(join)) =
+                    slot.join_or_ask(NOW, 0, None, |_| true, |number| authority.request(&slot, &answer, number))
+                {
                     let _ = pin!(join).poll(&mut Context::from_waker(Waker::noop()));
                 }
             }
@@ -134,7 +144,9 @@ pub fn what_was_asked_before_a_clearing_is_not_kept() {
     every_interleaving(|| {
         let authority = Authority::default();
         let (slot, answer) = (Arc::new(Slot::default()), Arc::new(Answer::default()));
-        let Ok(Some(join)) = slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(&slot, &answer)) else {
+        let Ok(Some(join)) =
+            slot.join_or_ask(NOW, 0, None, |_| true, |number| authority.request(&slot, &answer, number))
+        else {
             unreachable!("nobody else asks");
         };
         let caller = thread::spawn(move || block_on(join).is_some_and(|outcome| outcome.is_ok()));
@@ -151,9 +163,9 @@ pub fn what_was_asked_before_a_clearing_is_not_kept() {
 fn get(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) -> Option<Arc<TokenData>> {
     loop {
         if let Standing::Fresh(token) = slot.standing(NOW) {
-            return Some(token);
+            return (*token.token).clone();
         }
-        match slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(slot, answer)) {
+        match slot.join_or_ask(NOW, 0, None, |_| true, |number| authority.request(slot, answer, number)) {
             Ok(Some(join)) => match block_on(join) {
                 Some(outcome) => return outcome.ok().map(|token| token.data),
                 None => continue,
@@ -167,7 +179,7 @@ fn get(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) -> Option<
 /// A caller whose token is due: serves it, and sees to its successor.
 fn refresh(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) {
     let Standing::Due(token) = slot.standing(NOW) else { return };
-    if let Ok(Some(join)) = slot.join_or_ask(NOW, 0, None, |_| true, || authority.request(slot, answer)) {
+    if let Ok(Some(join)) = slot.join_or_ask(NOW, 0, None, |_| true, |number| authority.request(slot, answer, number)) {
         slot.refreshing(&token, NOW);
         block_on(join);
     }
@@ -182,7 +194,7 @@ struct Authority {
 }
 
 impl Authority {
-    fn request(&self, slot: &Arc<Slot>, answer: &Arc<Answer>) -> Arc<Flight<Result<AccessToken, Error>>> {
+    fn request(&self, slot: &Arc<Slot>, answer: &Arc<Answer>, ticket: u16) -> Arc<Flight<Result<AccessToken, Error>>> {
         let (this, slot, answer) = (self.clone(), slot.clone(), answer.clone());
         Flight::new(async move {
             let number = this.requests.fetch_add(1, Ordering::SeqCst) + 1;
@@ -193,8 +205,10 @@ impl Authority {
             };
             drop(in_flight);
             match &outcome {
-                Ok(token) => slot.store(token.data.clone(), NOW, 0),
-                Err(error) => slot.failed(error, NOW, 0),
+                Ok(token) => {
+                    slot.store(token.data.clone(), ticket);
+                }
+                Err(error) => slot.failed(error, NOW, ticket, 0),
             }
             outcome
         })
@@ -221,10 +235,7 @@ impl Drop for InFlight {
 fn token(number: usize, refresh_at: u64) -> Arc<TokenData> {
     let refresh_at = Moment(refresh_at);
     let (margin_at, expires_at) = (refresh_at + Duration::from_secs(1), refresh_at + Duration::from_secs(2));
-    Arc::new(TokenData {
-        number,
-        timetable: Timetable { refresh_at, margin_at, expires_at, extended_until: expires_at },
-    })
+    Arc::new(TokenData { number, timetable: Timetable { refresh_at, margin_at, expires_at } })
 }
 
 const NOW: Moment = Moment(10_000);

@@ -3,9 +3,10 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
 
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 
 /// As arc-swap's, made of what loom knows.
@@ -17,12 +18,23 @@ impl<T> ArcSwapOption<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn load(&self) -> Option<Arc<T>> {
-        self.load_full()
+    pub(crate) fn load(&self) -> Loaded<T> {
+        Loaded(self.load_full())
     }
 
-    pub(crate) fn store(&self, value: Option<Arc<T>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
+    pub(crate) fn swap(&self, value: Option<Arc<T>>) -> Option<Arc<T>> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), value)
+    }
+}
+
+/// What it held when it was looked at.
+pub(crate) struct Loaded<T>(Option<Arc<T>>);
+
+impl<T> Deref for Loaded<T> {
+    type Target = Option<Arc<T>>;
+
+    fn deref(&self) -> &Option<Arc<T>> {
+        &self.0
     }
 }
 

@@ -67,10 +67,25 @@ pub(crate) mod token {
         pub(crate) refresh_at: Moment,
         pub(crate) margin_at: Moment,
         pub(crate) expires_at: Moment,
-        pub(crate) extended_until: Moment,
     }
 
     impl Timetable {
+        pub(crate) fn refresh_at(&self) -> Moment {
+            self.refresh_at
+        }
+
+        pub(crate) fn margin_at(&self) -> Moment {
+            self.margin_at
+        }
+
+        pub(crate) fn expires_at(&self) -> Moment {
+            self.expires_at
+        }
+
+        pub(crate) fn extended_until(&self) -> Moment {
+            self.expires_at
+        }
+
         pub(crate) fn outlives(&self, _error: &Error, now: Moment) -> bool {
             now < self.expires_at
         }

@@ -494,8 +494,9 @@ mod tests {
         .await
     }
 
+    /// Until a thousand tasks have had a few turns.
     async fn yields() {
-        for _ in 0..10 {
+        for _ in 0..100 {
             tokio::task::yield_now().await;
         }
     }

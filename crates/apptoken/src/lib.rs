@@ -64,6 +64,7 @@ pub mod http;
 mod identity;
 mod issuer;
 mod managed_identity;
+mod name;
 mod pop;
 mod refresh_reason;
 mod request;

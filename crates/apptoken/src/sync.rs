@@ -2,13 +2,17 @@
 //! against loom's instead.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
 pub(crate) use arc_swap::ArcSwapOption;
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use tokio::runtime::Id as RuntimeId;
+
+/// What an [`ArcSwapOption`] held when it was looked at.
+pub(crate) type Loaded<T> = arc_swap::Guard<Option<Arc<T>>>;
 
 /// The async runtime that a future is polled on.
 pub(crate) struct Runtime(Handle);

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::clock::Moment;
 use crate::error::ErrorKind;
+use crate::name::Name;
 pub use crate::refresh_reason::RefreshReason;
+use crate::sync::Loaded;
 use crate::{ClientIdentity, Error};
 
 /// An app-only access token with what is known about it. Cloning it counts a reference.
@@ -17,53 +20,151 @@ use crate::{ClientIdentity, Error};
 /// The token is a secret: [`Debug`] does not show it, and its header is marked sensitive.
 #[derive(Clone)]
 pub struct AccessToken {
-    pub(crate) data: Arc<TokenData>,
+    pub(crate) data: Kept,
     pub(crate) how: How,
 }
 
-/// What a slot holds: the token as it arrived.
+/// A token as it came out of a slot.
+///
+/// A hit borrows it on its thread's account (arc-swap's debts) rather than to count one more reference: so threads that
+/// hit the same token do not take turns at its count.
+pub(crate) struct Kept(Loaded<TokenData>);
+
+/// What a slot holds: the token as it arrived. There may be a million: what many have in common is in their [`Origin`].
 pub(crate) struct TokenData {
     /// `Bearer <token>`, sensitive, made once by [`header`]: using the token copies no secret.
     pub(crate) header: HeaderValue,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) tenant: Name,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) expires_on: WallTime,
+    /// When this token stops being handed out without a thought; the slot's timetable, on the client's own clock.
+    pub(crate) timetable: Timetable,
+}
+
+/// How tokens were got: those of a client for one scope differ in little else than their tenants.
+#[derive(Default)]
+pub(crate) struct Origin {
     /// What the header starts with.
     pub(crate) scheme: Scheme,
     /// What an `mtls_pop` token is bound to.
     pub(crate) binding: Option<ClientIdentity>,
     pub(crate) scopes: Box<str>,
-    pub(crate) tenant: Box<str>,
-    pub(crate) token_endpoint: Box<str>,
+    pub(crate) token_endpoint: Template,
     pub(crate) region: RegionUse,
     /// What the authority said besides, names in order; values may be secrets.
     pub(crate) additional: Additional,
-    pub(crate) correlation_id: Uuid,
-    pub(crate) expires_on: SystemTime,
-    pub(crate) refresh_on: Option<SystemTime>,
-    /// When this token stops being handed out without a thought; the slot's timetable, on the client's own clock.
-    pub(crate) timetable: Timetable,
+}
+
+impl Origin {
+    /// Whether tokens of others may have the same.
+    pub(crate) fn is_common(&self) -> bool {
+        self.binding.is_none() && self.additional.is_empty()
+    }
+
+    /// Of two that are common.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.scopes == other.scopes
+            && self.token_endpoint == other.token_endpoint
+            && self.region == other.region
+            && self.scheme == other.scheme
+    }
+}
+
+/// A URL with a mark in each place where it names the tenant.
+#[derive(Default, PartialEq, Eq)]
+pub(crate) struct Template(Box<str>);
+
+impl Template {
+    pub(crate) fn new(url: &str, tenant: &str) -> Self {
+        Self(if tenant.is_empty() { url.into() } else { url.replace(tenant, MARK).into() })
+    }
+
+    fn of(&self, tenant: &str) -> String {
+        self.0.replace(MARK, tenant)
+    }
+}
+
+/// Which no URL holds.
+const MARK: &str = "\0";
+
+/// A time of day in eight bytes, to the nanosecond, until the year 2554.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WallTime(u64);
+
+impl From<SystemTime> for WallTime {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<WallTime> for SystemTime {
+    fn from(time: WallTime) -> Self {
+        Self::UNIX_EPOCH.checked_add(Duration::from_nanos(time.0)).unwrap_or(Self::UNIX_EPOCH)
+    }
 }
 
 /// Members of a token response besides the standard ones.
 pub(crate) type Additional = Box<[(Box<str>, Box<str>)]>;
 
-/// The life of a token on the client's monotonic clock, in order.
+/// The life of a token on the client's monotonic clock, in order, in 24 bytes: nothing is more than seven weeks after
+/// `refresh_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timetable {
-    /// From here on a refresh behind the caller's back is due: jittered once, when the token arrived. The same as the
-    /// next for a token that is not refreshed ahead.
-    pub(crate) refresh_at: Moment,
-    /// From here on callers wait for a new token, and get this one only when there is none.
-    pub(crate) margin_at: Moment,
-    /// From here on it is worthless, except in an outage.
-    pub(crate) expires_at: Moment,
-    /// Until here it serves while the authority is down; the same as before for a client that does not allow it.
-    pub(crate) extended_until: Moment,
+    refresh_at: Moment,
+    /// After it.
+    margin: Millis,
+    expires: Millis,
+    extended: Millis,
+    /// When the authority wants a refresh, before the token's end.
+    refresh_wanted: Millis,
 }
 
 impl Timetable {
+    /// `refresh_wanted` is how long before the token's end the authority wants a refresh.
+    pub(crate) fn new(
+        refresh_at: Moment,
+        margin_at: Moment,
+        expires_at: Moment,
+        extended_until: Moment,
+        refresh_wanted: Option<Duration>,
+    ) -> Self {
+        let after = |moment: Moment| moment.since(refresh_at).into();
+        Self {
+            refresh_at,
+            margin: after(margin_at),
+            expires: after(expires_at),
+            extended: after(extended_until),
+            refresh_wanted: refresh_wanted.map_or(Millis::ZERO, Millis::from),
+        }
+    }
+
+    /// From here on a refresh behind the caller's back is due: jittered once, when the token arrived. The same as the
+    /// next for a token that is not refreshed ahead.
+    pub(crate) fn refresh_at(&self) -> Moment {
+        self.refresh_at
+    }
+
+    /// From here on callers wait for a new token, and get this one only when there is none.
+    pub(crate) fn margin_at(&self) -> Moment {
+        self.refresh_at + self.margin.into()
+    }
+
+    /// From here on it is worthless, except in an outage.
+    pub(crate) fn expires_at(&self) -> Moment {
+        self.refresh_at + self.expires.into()
+    }
+
+    /// Until here it serves while the authority is down; the same as before for a client that does not allow it.
+    pub(crate) fn extended_until(&self) -> Moment {
+        self.refresh_at + self.extended.into()
+    }
+
     /// Whether the token may serve although a request for a new one ended in `error`: while it is valid, always; after
     /// that only in an outage.
     pub(crate) fn outlives(&self, error: &Error, now: Moment) -> bool {
-        now < self.expires_at || (now < self.extended_until && error.is_outage())
+        now < self.expires_at() || (now < self.extended_until() && error.is_outage())
     }
 }
 
@@ -81,8 +182,8 @@ pub(crate) struct How {
     pub(crate) cache: Millis,
 }
 
-/// A duration in four bytes, up to seven weeks: what a hit moves is kept small.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A duration in four bytes, up to seven weeks: what a hit moves is kept small, and what a token holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Millis(u32);
 
 impl Millis {
@@ -116,7 +217,7 @@ impl How {
 }
 
 /// A region, and how it came to be used or not.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RegionUse {
     pub(crate) region: Option<Box<str>>,
     pub(crate) outcome: RegionOutcome,
@@ -194,7 +295,54 @@ pub struct Metadata {
 impl TokenData {
     pub(crate) fn secret(&self) -> &str {
         // checked to be visible ASCII when the header was made
-        self.header.to_str().ok().and_then(|header| header.get(self.scheme.prefix().len()..)).unwrap_or_default()
+        self.header.to_str().ok().and_then(|header| header.get(self.origin.scheme.prefix().len()..)).unwrap_or_default()
+    }
+
+    /// What it takes in memory, but for what it has in common with others.
+    pub(crate) fn bytes(&self) -> usize {
+        let own = |(name, value): &(Box<str>, Box<str>)| name.len() + value.len();
+        // counts, and what lies between the header and its bytes
+        size_of::<Self>()
+            + 6 * size_of::<usize>()
+            + self.header.len()
+            + self.origin.additional.iter().map(own).sum::<usize>()
+    }
+}
+
+impl Kept {
+    /// What `loaded` holds, if anything.
+    #[inline]
+    pub(crate) fn some(loaded: Loaded<TokenData>) -> Option<Self> {
+        loaded.is_some().then_some(Self(loaded))
+    }
+
+    pub(crate) fn arc(&self) -> &Arc<TokenData> {
+        match &*self.0 {
+            Some(token) => token,
+            None => unreachable!("it is made of some token"),
+        }
+    }
+}
+
+impl Deref for Kept {
+    type Target = TokenData;
+
+    #[inline]
+    fn deref(&self) -> &TokenData {
+        self.arc()
+    }
+}
+
+impl Clone for Kept {
+    /// For whoever keeps it: it counts a reference.
+    fn clone(&self) -> Self {
+        self.arc().clone().into()
+    }
+}
+
+impl From<Arc<TokenData>> for Kept {
+    fn from(token: Arc<TokenData>) -> Self {
+        Self(Loaded::from_inner(Some(token)))
     }
 }
 
@@ -216,39 +364,40 @@ impl AccessToken {
     /// that is bound to a key that signs requests.
     #[must_use]
     pub fn token_type(&self) -> &str {
-        self.data.scheme.token_type()
+        self.data.origin.scheme.token_type()
     }
 
     /// The certificate that the token is bound to: connections to the API must show it. None for other tokens.
     #[must_use]
     pub fn binding_certificate(&self) -> Option<&ClientIdentity> {
-        self.data.binding.as_ref()
+        self.data.origin.binding.as_ref()
     }
 
     /// The scopes asked for, joined by a space; a managed identity's token names the resource.
     #[must_use]
     pub fn scopes(&self) -> &str {
-        &self.data.scopes
+        &self.data.origin.scopes
     }
 
     /// The tenant that it was asked from, as it was named; `managed_identity` for a managed identity's token, whose
     /// tenant only the platform knows.
     #[must_use]
     pub fn tenant_id(&self) -> &str {
-        &self.data.tenant
+        self.data.tenant.as_str()
     }
 
     /// When it expires, by the wall clock at the time that it arrived.
     #[must_use]
     pub fn expires_on(&self) -> SystemTime {
-        self.data.expires_on
+        self.data.expires_on.into()
     }
 
     /// When the authority suggests to fetch a new one; without its suggestion, half its life for tokens of two hours
     /// and more. The client does so by itself.
     #[must_use]
     pub fn refresh_on(&self) -> Option<SystemTime> {
-        self.data.refresh_on
+        let wanted = self.data.timetable.refresh_wanted;
+        if wanted == Millis::ZERO { None } else { self.expires_on().checked_sub(wanted.into()) }
     }
 
     /// The correlation id of the request that fetched it; nil if another program did.
@@ -261,7 +410,7 @@ impl AccessToken {
     /// is not a text as its JSON. Kept with the token, so that a hit has them too, up to 16 KiB; a token that another process
     /// got comes without.
     pub fn additional_response_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.data.additional.iter().map(|(name, value)| (&**name, &**value))
+        self.data.origin.additional.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// How this call came by it.
@@ -276,9 +425,9 @@ impl AccessToken {
             duration_total: self.how.total.into(),
             duration_http: self.how.http.into(),
             duration_cache: self.how.cache.into(),
-            token_endpoint: self.data.token_endpoint.to_string(),
-            region: self.data.region.region.as_deref().map(str::to_owned),
-            region_outcome: self.data.region.outcome,
+            token_endpoint: self.data.origin.token_endpoint.of(self.tenant_id()),
+            region: self.data.origin.region.region.as_deref().map(str::to_owned),
+            region_outcome: self.data.origin.region.outcome,
         }
     }
 }
@@ -337,7 +486,7 @@ pub(crate) fn header(scheme: Scheme, credential: &[&str]) -> Result<HeaderValue,
     let mut text = Zeroizing::new(String::with_capacity(length));
     text.push_str(scheme.prefix());
     text.extend(credential.iter().copied());
-    let bytes = Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
+    let bytes = Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *text).into_bytes().into_boxed_slice()));
     let mut header = HeaderValue::from_maybe_shared(bytes)
         .ok()
         .filter(|value| {

@@ -155,6 +155,19 @@ async fn figures_are_those_of_the_page() {
     assert_eq!(figures.get("apptoken.http.duration", "http.response.status_code=401"), 1);
     assert_eq!(figures.get("apptoken.slots", ""), 2);
 
+    let bytes = client.memory_counters().bytes + wrong.memory_counters().bytes;
+    assert_eq!(figures.get("apptoken.slots.size", ""), i64::try_from(bytes).unwrap());
+
+    // dropped to make room
+    let small = world.bare().client_secret(common::secret()).max_cached_tokens(1).build().unwrap();
+    for scope in [TODO, common::GRAPH, "api://AzureADTokenExchange/.default"] {
+        small.acquire_token_for_client(scope).await.unwrap();
+    }
+    let dropped = small.memory_counters().evictions;
+    assert!(dropped >= 1);
+    assert_eq!(reader.figures().get("apptoken.slots.dropped", "reason=evicted"), i64::try_from(dropped).unwrap());
+    drop(small);
+
     // on its way, given up, and gone
     faults.next_token_requests(1, Fault::Hang);
     let mut call = Box::pin(client.acquire_token_for_client(TODO).force_refresh(true).into_future());
@@ -164,6 +177,8 @@ async fn figures_are_those_of_the_page() {
     drop((wrong, client, source));
     let figures = reader.figures();
     assert_eq!((figures.get("apptoken.slots", ""), figures.get("apptoken.http.active_requests", "")), (0, 0));
+
+    assert_eq!(figures.get("apptoken.slots.size", ""), 0);
 
     // the page names all of them, and nothing else
     let listed = PAGE

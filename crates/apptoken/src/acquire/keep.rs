@@ -7,7 +7,7 @@ use crate::cache::KeptToken;
 use crate::http::random_below;
 use crate::issuer::Granted;
 use crate::request::Asked;
-use crate::token::{Additional, Scheme, Timetable, TokenData, header};
+use crate::token::{AccessToken, Origin, Scheme, Template, Timetable, TokenData, header};
 
 /// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
 pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
@@ -21,25 +21,28 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
     let refresh_in =
         grant.refresh_in.filter(|refresh| *refresh < life).or_else(|| (life >= LONG_LIFE).then_some(life / 2));
     let refresh_at = refresh_in.map_or(life - margin, |after| after - random_below(JITTER.min(after / 10)));
-    TokenData {
-        header: grant.header,
+    let origin = Origin {
         scheme: grant.scheme,
         binding,
         additional: grant.additional,
         scopes: asked.scope.into(),
-        tenant: asked.tenant.as_str().into(),
-        token_endpoint,
+        token_endpoint: Template::new(&token_endpoint, asked.tenant.as_str()),
         region,
+    };
+    let extended = grant.ext_expires_in.filter(|_| client.extended_lifetime).unwrap_or(life).min(certificates);
+    TokenData {
+        header: grant.header,
+        origin: client.memory.common(origin),
+        tenant: asked.tenant.as_str().into(),
         correlation_id: asked.correlation_id,
-        expires_on: wall + life,
-        refresh_on: refresh_in.map(|after| wall + after),
-        timetable: Timetable {
-            refresh_at: now + refresh_at.min(life - margin),
-            margin_at: now + (life - margin),
-            expires_at: now + life,
-            extended_until: now
-                + grant.ext_expires_in.filter(|_| client.extended_lifetime).unwrap_or(life).min(certificates),
-        },
+        expires_on: (wall + life).into(),
+        timetable: Timetable::new(
+            now + refresh_at.min(life - margin),
+            now + (life - margin),
+            now + life,
+            now + extended,
+            refresh_in.map(|after| life - after),
+        ),
     }
 }
 
@@ -65,36 +68,32 @@ pub(super) fn kept(client: &Inner, token: &KeptToken, asked: Asked<'_>) -> Optio
         let after = from_now(on);
         after - random_below(JITTER.min(after / 10))
     });
+    let origin = Origin { scopes: asked.scope.into(), ..Origin::default() };
     Some(TokenData {
         header: header(Scheme::Bearer, &[&*token.secret]).ok()?,
-        scheme: Scheme::Bearer,
-        binding: None,
-        additional: Additional::default(),
-        scopes: asked.scope.into(),
+        origin: client.memory.common(origin),
         tenant: asked.tenant.as_str().into(),
-        token_endpoint: "".into(),
-        region: crate::token::RegionUse::default(),
         correlation_id: token.correlation_id.unwrap_or_default(),
-        expires_on,
-        refresh_on,
-        timetable: Timetable {
-            refresh_at: now + refresh_at.min(left - margin),
-            margin_at: now + (left - margin),
-            expires_at: now + left,
-            extended_until: now + left,
-        },
+        expires_on: expires_on.into(),
+        timetable: Timetable::new(
+            now + refresh_at.min(left - margin),
+            now + (left - margin),
+            now + left,
+            now + left,
+            refresh_on.and_then(|on| expires_on.duration_since(on).ok()),
+        ),
     })
 }
 
 /// A token as others will find it, which arrived at `wall`.
-pub(super) fn to_keep(data: &TokenData, wall: SystemTime) -> KeptToken {
+pub(super) fn to_keep(token: &AccessToken, wall: SystemTime) -> KeptToken {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     KeptToken {
-        secret: Zeroizing::new(data.secret().to_owned()),
-        expires_on: seconds(data.expires_on),
-        refresh_on: data.refresh_on.map(seconds),
+        secret: Zeroizing::new(token.secret().to_owned()),
+        expires_on: seconds(token.expires_on()),
+        refresh_on: token.refresh_on().map(seconds),
         cached_at: Some(seconds(wall)),
-        correlation_id: Some(data.correlation_id),
+        correlation_id: Some(token.correlation_id()),
     }
 }
 

@@ -5,7 +5,7 @@ mod second_level;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use self::second_level::obtain;
 use crate::Error;
 use crate::authority::Tenant;
-use crate::cache::{KeyRef, Level, Memory, Slot, Standing};
+use crate::cache::{Entry, Fresh, KeyRef, Level, Memory, Stage, Standing};
 use crate::clock::{Clock, Moment, within};
 use crate::error::{ErrorKind, FailureMetadata};
 use crate::flight::Flight;
@@ -21,7 +21,7 @@ use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
 use crate::telemetry::{self, Acquisition, InWords as _, TARGET};
-use crate::token::{AccessToken, CacheLevel, How, Millis, RefreshReason, TokenData};
+use crate::token::{AccessToken, CacheLevel, How, Kept, Millis, RefreshReason, TokenData};
 
 /// The tokens of one client, and who issues them.
 pub(crate) struct Inner {
@@ -29,7 +29,7 @@ pub(crate) struct Inner {
     /// The tenant of requests that name none.
     pub(crate) home: Tenant,
     pub(crate) scope_rule: ScopeRule,
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) memory: Memory,
     pub(crate) level: Option<Level>,
     /// For one acquisition, whatever it waits for.
     pub(crate) timeout: Duration,
@@ -86,7 +86,7 @@ impl<'a> Call<'a> {
 
     /// The token that the caller says was turned down: by its hash, or, with a claims challenge, the one in hand. One
     /// who forces a refresh says nothing about it.
-    fn rejected(&self, slot: &Slot) -> Option<TokenHash> {
+    fn rejected(&self, slot: &Entry) -> Option<TokenHash> {
         let options = self.options.filter(|options| !options.force_refresh)?;
         let held = || options.claims.as_ref().and_then(|_| slot.held()).map(|token| TokenHash::of(token.secret()));
         options.rejected.or_else(held)
@@ -111,23 +111,22 @@ pub(crate) fn hit(client: &Inner, call: &Call<'_>) -> Option<AccessToken> {
         return None;
     }
     let now = client.clock.now();
-    let data = client.memory.with(call.key(client), |slot| slot.fresh(now))?;
-    Some(served(data, now))
+    served(client.memory.fresh(call.key(client), now)?, now)
 }
 
 /// A token that was kept, as a hit hands it out.
 #[inline]
-pub(crate) fn served(data: Arc<TokenData>, now: Moment) -> AccessToken {
+pub(crate) fn served(Fresh { token, stage }: Fresh, now: Moment) -> Option<AccessToken> {
+    let data = Kept::some(token)?;
     telemetry::hit(&data, now);
-    let stale = now >= data.timetable.margin_at;
-    let extended = stale && now >= data.timetable.expires_at;
-    AccessToken { data, how: How { stale, extended, ..How::HIT } }
+    let how = How { stale: stage != Stage::Good, extended: stage == Stage::Extended, ..How::HIT };
+    Some(AccessToken { data, how })
 }
 
 /// Everything that is not a hit: checks the call, finds its slot and goes on there.
 pub(crate) async fn miss(client: &Arc<Inner>, call: Call<'_>) -> Result<AccessToken, Error> {
     let tenant = check(client, &call)?;
-    let slot = client.memory.slot(call.key(client), client.clock.now());
+    let slot = client.memory.entry(call.key(client), client.clock.now());
     from_slot(client, &slot, &tenant, call).await
 }
 
@@ -145,7 +144,7 @@ pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
 /// The decision, watched.
 pub(crate) async fn from_slot(
     client: &Arc<Inner>,
-    slot: &Arc<Slot>,
+    slot: &Arc<Entry>,
     tenant: &Tenant,
     call: Call<'_>,
 ) -> Result<AccessToken, Error> {
@@ -161,7 +160,7 @@ pub(crate) async fn from_slot(
 /// The decision, from top to bottom.
 async fn decide(
     client: &Arc<Inner>,
-    slot: &Arc<Slot>,
+    slot: &Arc<Entry>,
     tenant: &Tenant,
     call: Call<'_>,
     started: Moment,
@@ -171,11 +170,16 @@ async fn decide(
         let now = client.clock.now();
         let mut fallback = None;
         let reason = match slot.standing(now) {
-            Standing::Fresh(token) if call.served_by(&token) => return Ok(served(token, now)),
+            Standing::Fresh(fresh) if fresh.token.as_ref().is_some_and(|token| call.served_by(token)) => {
+                match served(fresh, now) {
+                    Some(token) => return Ok(token),
+                    None => continue,
+                }
+            }
             Standing::Due(token) if call.served_by(&token) => {
                 let refreshing = refresh_behind(client, slot, tenant, &token, call, now);
                 let reason = if refreshing { RefreshReason::Proactive } else { RefreshReason::NotApplicable };
-                return Ok(AccessToken { data: token, how: How { reason, ..How::HIT } });
+                return Ok(AccessToken { data: token.into(), how: How { reason, ..How::HIT } });
             }
             Standing::Ageing(token) if call.served_by(&token) => {
                 fallback = Some(token);
@@ -187,9 +191,9 @@ async fn decide(
         };
         *why = reason;
         let mut asks = false;
-        let request = || {
+        let request = |number| {
             asks = true;
-            flight(client, slot, tenant, call, reason)
+            flight(client, slot, tenant, call, reason, number)
         };
         let generation = client.issuer.generation();
         let joined = slot.join_or_ask(now, generation, call.claims(), |token| call.served_by(token), request);
@@ -238,11 +242,13 @@ async fn decide(
             (Some(Err(error)), Some(token)) if token.timetable.outlives(&error, client.clock.now()) => {
                 tracing::debug!(
                     name: "apptoken.token.kept", target: TARGET,
-                    %error, expires_on = ?token.expires_on, "the kept token serves, as it is still valid"
+                    %error, expires_on = ?SystemTime::from(token.expires_on), "the kept token serves, as it is still valid"
                 );
-                let AccessToken { data, how } = served(token, client.clock.now());
-                let total = client.clock.now().since(started).into();
-                return Ok(AccessToken { data, how: How { reason, stale: true, total, ..how } });
+                let now = client.clock.now();
+                telemetry::hit(&token, now);
+                let extended = now >= token.timetable.expires_at();
+                let how = How { reason, stale: true, extended, total: now.since(started).into(), ..How::HIT };
+                return Ok(AccessToken { data: token.into(), how });
             }
             (Some(Err(error)), _) => return Err(error),
             // the request panicked in the hands of one caller, whose affair that is: ask anew
@@ -255,14 +261,14 @@ async fn decide(
 /// or while the authority wants to be left alone, the token in hand serves until callers have to wait for its successor.
 fn refresh_behind(
     client: &Arc<Inner>,
-    slot: &Arc<Slot>,
+    slot: &Arc<Entry>,
     tenant: &Tenant,
     token: &Arc<TokenData>,
     call: Call<'_>,
     now: Moment,
 ) -> bool {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
-    let request = || flight(client, slot, tenant, call, RefreshReason::Proactive);
+    let request = |number| flight(client, slot, tenant, call, RefreshReason::Proactive, number);
     let joined = slot.join_or_ask(now, client.issuer.generation(), None, |token| call.served_by(token), request);
     // another caller that came as soon has already seen to it
     let Some(join) = joined.transpose() else { return true };
@@ -273,15 +279,16 @@ fn refresh_behind(
 /// The request for a token as a flight: it owns all it needs, so that whoever waits may poll it.
 fn flight(
     client: &Arc<Inner>,
-    slot: &Arc<Slot>,
+    slot: &Arc<Entry>,
     tenant: &Tenant,
     call: Call<'_>,
     reason: RefreshReason,
+    number: u16,
 ) -> Arc<Flight<Result<AccessToken, Error>>> {
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
-    let (rejected, epoch, generation) = (call.rejected(&slot), slot.epoch(), client.issuer.generation());
+    let (rejected, generation) = (call.rejected(&slot), client.issuer.generation());
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     let span = telemetry::request_span(client.issuer.client_id(), &tenant, &scope, reason, correlation_id);
@@ -296,7 +303,7 @@ fn flight(
             rejected,
         };
         let began = client.clock.now();
-        let obtained = within(&*client.clock, limit, obtain(&client, &slot, epoch, asked))
+        let obtained = within(&*client.clock, limit, obtain(&client, &slot, number, asked))
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)))
             .map_err(|error| {
@@ -306,11 +313,11 @@ fn flight(
                 })
             });
         if let Ok((token, _)) = &obtained {
-            arrived(&client, &slot, token, epoch);
+            arrived(&client, &slot, token, number);
         }
         // also when a token that was kept serves in spite of it
         if let Ok((_, Some(error))) | Err(error) = &obtained {
-            failed(&client, &slot, error, generation);
+            failed(&client, &slot, error, number, generation);
         }
         let outcome = obtained.map(|(token, _)| token);
         if reason == RefreshReason::Proactive {
@@ -321,7 +328,7 @@ fn flight(
     Flight::new(request.instrument(span))
 }
 
-fn arrived(client: &Inner, slot: &Slot, token: &AccessToken, epoch: u64) {
+fn arrived(client: &Inner, slot: &Entry, token: &AccessToken, number: u16) {
     let now = client.clock.now();
     let http_ms = telemetry::millis(token.how.http.into());
     tracing::debug!(
@@ -330,19 +337,19 @@ fn arrived(client: &Inner, slot: &Slot, token: &AccessToken, epoch: u64) {
         expires_on = ?token.expires_on(), refresh_on = ?token.refresh_on(), http_ms, "token acquired"
     );
     if let Some(old) = slot.held() {
-        telemetry::replaced(old.timetable.expires_at.since(now));
+        telemetry::replaced(old.timetable.expires_at().since(now));
     }
-    slot.store(token.data.clone(), now, epoch);
+    client.memory.store(slot, token.data.arc().clone(), number, now);
 }
 
-fn failed(client: &Inner, slot: &Slot, error: &Error, generation: u64) {
+fn failed(client: &Inner, slot: &Entry, error: &Error, number: u16, generation: u64) {
     let retry_after_ms = error.retry_after().map(telemetry::millis);
     tracing::warn!(
         name: "apptoken.token.failed", target: TARGET,
         kind = error.kind().in_words(), transient = error.is_transient(), retry_after_ms, advice = error.advice(),
         %error, "no token"
     );
-    slot.failed(error, client.clock.now(), error.heard_by().unwrap_or(generation));
+    slot.failed(error, client.clock.now(), number, error.heard_by().unwrap_or(generation));
 }
 
 /// No request was made, as the authority wants to be left alone.

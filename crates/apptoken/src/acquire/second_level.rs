@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Inner;
 use super::keep::{keep, kept, to_keep};
 use crate::Error;
-use crate::cache::{Held, KeptToken, Place, Slot, Turn};
+use crate::cache::{Entry, Held, KeptToken, Place, Turn};
 use crate::request::Asked;
 use crate::token::{AccessToken, AcquiredFrom, CacheLevel, How, RefreshReason, Scheme, TokenData};
 
@@ -14,9 +14,14 @@ use crate::token::{AccessToken, AcquiredFrom, CacheLevel, How, RefreshReason, Sc
 pub(super) type Obtained = (AccessToken, Option<Error>);
 
 /// A token from the second level, or else from the issuer: asked by one process at a time, where the level can see to
-/// that. The level's failures cost time within its deadlines, and nothing else. `slot` is whose the token will be, if it
-/// is still in its `epoch`.
-pub(super) async fn obtain(client: &Inner, slot: &Arc<Slot>, epoch: u64, asked: Asked<'_>) -> Result<Obtained, Error> {
+/// that. The level's failures cost time within its deadlines, and nothing else. `entry` is whose the token will be, if
+/// it still wants what this `request` brings.
+pub(super) async fn obtain(
+    client: &Inner,
+    entry: &Arc<Entry>,
+    request: u16,
+    asked: Asked<'_>,
+) -> Result<Obtained, Error> {
     // a token that is bound to a key of this process is of no use to another
     let level = client.level.as_ref().filter(|_| asked.options.scheme == Scheme::Bearer);
     let place = level
@@ -34,18 +39,18 @@ pub(super) async fn obtain(client: &Inner, slot: &Arc<Slot>, epoch: u64, asked: 
             let (began, wall) = (client.clock.now(), client.clock.system_time());
             let life = token.expires_on().duration_since(wall).unwrap_or_default();
             let wanted = {
-                let slot = slot.clone();
-                move || slot.epoch() == epoch
+                let entry = entry.clone();
+                move || entry.wants(request)
             };
-            place.write(to_keep(&token.data, wall), life, held, wanted).await;
+            place.write(to_keep(&token, wall), life, held, wanted).await;
             let cache = looking + client.clock.now().since(began);
             Ok((AccessToken { how: How { cache: cache.into(), ..token.how }, ..token }, None))
         }
         // a valid token beats an error, unless memory has one that is as good
         Err(error) => {
-            let held = slot.held().map(|held| held.timetable.expires_at);
+            let held = entry.held().map(|held| held.timetable.expires_at());
             let serves = |data: &Arc<TokenData>| {
-                let end = data.timetable.expires_at;
+                let end = data.timetable.expires_at();
                 client.clock.now() < end && held.is_none_or(|held| held < end)
             };
             match fallback.filter(serves) {
@@ -80,8 +85,8 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
         if let Some(data) = place.read().await.and_then(usable) {
             // to replace one that is due for a refresh, another must not be
             let until = match asked.reason {
-                RefreshReason::Proactive => data.timetable.refresh_at,
-                _ => data.timetable.margin_at,
+                RefreshReason::Proactive => data.timetable.refresh_at(),
+                _ => data.timetable.margin_at(),
             };
             let data = Arc::new(data);
             if client.clock.now() < until {
@@ -111,8 +116,8 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
 }
 
 fn found(client: &Inner, data: Arc<TokenData>, looking: Duration) -> AccessToken {
-    let stale = client.clock.now() >= data.timetable.margin_at;
-    AccessToken { data, how: How { level: CacheLevel::L2, stale, cache: looking.into(), ..How::HIT } }
+    let stale = client.clock.now() >= data.timetable.margin_at();
+    AccessToken { data: data.into(), how: How { level: CacheLevel::L2, stale, cache: looking.into(), ..How::HIT } }
 }
 
 /// Asks the issuer.
@@ -121,7 +126,7 @@ async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
     let http = granted.http.into();
     let data = Arc::new(keep(client, granted, asked));
     Ok(AccessToken {
-        data,
+        data: data.into(),
         how: How {
             source: AcquiredFrom::Authority,
             level: CacheLevel::None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::distributed::{ChangeListener, DistributedCache, DynDistributedCache};
-use super::{CacheFolder, EncryptionKey, Memory, MsalCacheFile, Owner};
+use super::{Bounds, CacheFolder, EncryptionKey, Memory, MemoryCounters, MsalCacheFile, Owner};
 
 /// Where tokens are kept besides the client's own memory. Give one to each client that is to share it
 /// ([`ConfidentialClientBuilder::token_cache`](crate::ConfidentialClientBuilder::token_cache)): clients of the same app at
@@ -39,6 +39,7 @@ pub struct TokenCacheBuilder {
     key: Option<EncryptionKey>,
     partition: String,
     timing: Timing,
+    bounds: Bounds,
 }
 
 pub(super) struct Shared {
@@ -49,8 +50,9 @@ pub(super) struct Shared {
     pub(super) breaker: Breaker,
     pub(super) counts: Counts,
     pub(super) waiting: Waiting,
-    /// The slots of each app at each authority, for all clients of it.
-    memories: Mutex<HashMap<String, Arc<Memory>>>,
+    memory: Memory,
+    /// The part of each app at each authority, for all clients of it.
+    parts: Mutex<HashMap<String, Memory>>,
 }
 
 pub(super) enum Store {
@@ -114,7 +116,12 @@ impl TokenCache {
     /// Memory only, shared by all clients that are given it: for programs that make a client for each request.
     #[must_use]
     pub fn in_memory() -> Self {
-        TokenCacheBuilder::new(Store::None, LOCAL).build()
+        Self::builder().build()
+    }
+
+    /// As [`in_memory`](Self::in_memory), with settings.
+    pub fn builder() -> TokenCacheBuilder {
+        TokenCacheBuilder::new(Store::None, LOCAL)
     }
 
     /// A folder of encrypted files, for programs that run once and end, and for several on one machine. The key is made
@@ -160,21 +167,27 @@ impl TokenCache {
         }
     }
 
-    /// The slots of one app at one authority.
-    pub(crate) fn memory(&self, owner: &Owner, max_entries: usize) -> Arc<Memory> {
+    /// What the memory holds, and how it has fared, for all its clients.
+    #[must_use]
+    pub fn memory_counters(&self) -> MemoryCounters {
+        self.0.memory.counters()
+    }
+
+    /// The part of one app at one authority.
+    pub(crate) fn memory(&self, owner: &Owner) -> Memory {
         let whose = [&*owner.client_id, &owner.authority, &owner.flavour].join(" ");
-        let mut memories = self.0.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        if memories.len() >= MOST_APPS && !memories.contains_key(&whose) {
+        let mut parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.len() >= MOST_APPS && !parts.contains_key(&whose) {
             // those that no client uses any more
-            memories.retain(|_, memory| Arc::strong_count(memory) > 1);
+            parts.retain(|_, part| part.is_shared());
         }
-        memories.entry(whose).or_insert_with(|| Arc::new(Memory::new(max_entries))).clone()
+        parts.entry(whose).or_insert_with(|| self.0.memory.of_another()).clone()
     }
 }
 
 impl TokenCacheBuilder {
     fn new(store: Store, timing: Timing) -> Self {
-        Self { store, key: None, partition: String::new(), timing }
+        Self { store, key: None, partition: String::new(), timing, bounds: Bounds::default() }
     }
 
     /// Encrypts with this key instead of one made from the credential: so that different credentials of an app, or ones
@@ -210,6 +223,18 @@ impl TokenCacheBuilder {
         self
     }
 
+    /// The most tokens that memory holds, for all clients together. Default: 1,000,000.
+    pub fn max_tokens(mut self, tokens: usize) -> Self {
+        self.bounds.entries = tokens;
+        self
+    }
+
+    /// The most memory that they take, about, in bytes. Default: 2 GiB, a million tokens of a common size.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.bounds.bytes = bytes;
+        self
+    }
+
     /// Makes the cache. Opens nothing.
     #[must_use]
     pub fn build(self) -> TokenCache {
@@ -221,7 +246,8 @@ impl TokenCacheBuilder {
             breaker: Breaker::default(),
             counts: Counts::default(),
             waiting: Waiting::default(),
-            memories: Mutex::default(),
+            memory: Memory::new(self.bounds),
+            parts: Mutex::default(),
         });
         if let Store::Bytes { store, .. } = &shared.store {
             let weak = Arc::downgrade(&shared);

@@ -6,7 +6,7 @@ use super::{AcquireToken, TokenSource};
 use crate::Error;
 use crate::acquire::{self, Inner};
 use crate::authority::Tenant;
-use crate::cache::Memory;
+use crate::cache::{Bounds, Memory, MemoryCounters};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::http::{DynTransport, Observed, ThumbprintPin, Transport};
@@ -77,6 +77,12 @@ impl ManagedIdentityClient {
         self.inner.memory.clear(None);
     }
 
+    /// What its memory holds, and how it has fared.
+    #[must_use]
+    pub fn memory_counters(&self) -> MemoryCounters {
+        self.inner.memory.counters()
+    }
+
     /// How many tokens are kept, expired ones included.
     #[must_use]
     pub fn cached_tokens(&self) -> usize {
@@ -94,7 +100,7 @@ pub struct ManagedIdentityClientBuilder {
     telemetry_headers: bool,
     timeout: Duration,
     clock: Arc<dyn Clock>,
-    max_entries: usize,
+    bounds: Bounds,
     note: Option<String>,
 }
 
@@ -108,7 +114,7 @@ impl ManagedIdentityClientBuilder {
             telemetry_headers: true,
             timeout: acquire::TIMEOUT,
             clock: Arc::new(SystemClock),
-            max_entries: 10_000,
+            bounds: Bounds { entries: 10_000, ..Bounds::default() },
             note: None,
         }
     }
@@ -155,7 +161,7 @@ impl ManagedIdentityClientBuilder {
 
     /// The most tokens that are kept. Default: 10,000.
     pub fn max_cached_tokens(mut self, entries: usize) -> Self {
-        self.max_entries = entries;
+        self.bounds.entries = entries;
         self
     }
 
@@ -188,7 +194,7 @@ impl ManagedIdentityClientBuilder {
             issuer: Issuer::ManagedIdentity(Box::new(identity)),
             home: Tenant::of_managed_identity(),
             scope_rule: ScopeRule::Resource,
-            memory: Arc::new(Memory::new(self.max_entries)),
+            memory: Memory::new(self.bounds),
             level: None,
             timeout: self.timeout,
             extended_lifetime: false,

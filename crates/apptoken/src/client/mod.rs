@@ -26,6 +26,7 @@ pub use source::TokenSource;
 
 use crate::Error;
 use crate::acquire::Inner;
+use crate::cache::MemoryCounters;
 use crate::credential::Credential;
 use crate::environment::Environment;
 use crate::issuer::App;
@@ -133,7 +134,14 @@ impl ConfidentialClient {
         crate::acquire::forget(&self.inner).await
     }
 
-    /// How many tokens are kept, expired ones included.
+    /// What this client's memory holds, and how it has fared; for a client with a
+    /// [`token_cache`](ConfidentialClientBuilder::token_cache) those of all its clients.
+    #[must_use]
+    pub fn memory_counters(&self) -> MemoryCounters {
+        self.inner.memory.counters()
+    }
+
+    /// How many tokens are kept, expired ones included. They are counted one by one.
     #[must_use]
     pub fn cached_tokens(&self) -> usize {
         self.inner.memory.tokens()

@@ -5,7 +5,7 @@ use super::Acquire;
 use crate::Error;
 use crate::acquire::{self, Call, Inner};
 use crate::authority::Tenant;
-use crate::cache::Slot;
+use crate::cache::Entry;
 use crate::request::Options;
 
 /// Tokens for one scope. It holds the slot, so that a hit skips the lookup, and the slot is never evicted.
@@ -19,7 +19,7 @@ use crate::request::Options;
 #[derive(Clone)]
 pub struct TokenSource {
     client: Arc<Inner>,
-    slot: Arc<Slot>,
+    slot: Arc<Entry>,
     tenant: Tenant,
     scope: Arc<str>,
     options: Option<Arc<Options>>,
@@ -37,7 +37,7 @@ impl TokenSource {
             return Err(Error::configuration("a token source is to pass the kept token over, and it serves that one")
                 .with_advice("leave force_refresh, claims and refresh_if_token_sha256 to single calls"));
         }
-        let slot = inner.memory.slot(call.key(inner), inner.clock.now());
+        let slot = inner.memory.entry(call.key(inner), inner.clock.now());
         Ok(Self { client: inner.clone(), slot, tenant, scope: call.scope.into(), options: call.options.cloned() })
     }
 
@@ -49,8 +49,8 @@ impl TokenSource {
     pub fn token(&self) -> Acquire<'_> {
         let inner = &self.client;
         let now = inner.clock.now();
-        match self.slot.fresh(now) {
-            Some(data) => Acquire::hit(acquire::served(data, now)),
+        match inner.memory.fresh_of(&self.slot, now).and_then(|fresh| acquire::served(fresh, now)) {
+            Some(token) => Acquire::hit(token),
             None => {
                 let call = Call { options: self.options.as_ref(), ..Call::plain(&self.scope) };
                 Acquire::miss(acquire::from_slot(inner, &self.slot, &self.tenant, call))

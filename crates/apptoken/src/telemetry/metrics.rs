@@ -15,7 +15,7 @@ use super::otel;
 #[inline]
 pub(crate) fn hit(token: &TokenData, now: Moment) {
     #[cfg(feature = "otel")]
-    otel::counters::hit(token.timetable.expires_at.since(now));
+    otel::counters::hit(token.timetable.expires_at().since(now));
     #[cfg(not(feature = "otel"))]
     let _ = (token, now);
 }
@@ -23,7 +23,7 @@ pub(crate) fn hit(token: &TokenData, now: Moment) {
 /// A call that was not a hit got its token.
 pub(super) fn served(token: &AccessToken, now: Moment, total: Duration) {
     #[cfg(feature = "otel")]
-    otel::served(token, token.data.timetable.expires_at.since(now), total);
+    otel::served(token, token.data.timetable.expires_at().since(now), total);
     #[cfg(not(feature = "otel"))]
     let _ = (token, now, total);
 }
@@ -100,4 +100,27 @@ impl Drop for SlotCount {
         #[cfg(feature = "otel")]
         otel::counters::SLOTS.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What memory's keys and tokens take has changed.
+pub(crate) fn bytes_kept(more: usize, less: usize) {
+    #[cfg(feature = "otel")]
+    {
+        let signed = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        otel::counters::BYTES.fetch_add(signed(more) - signed(less), Ordering::Relaxed);
+    }
+    #[cfg(not(feature = "otel"))]
+    let _ = (more, less);
+}
+
+/// A key made room for others.
+pub(crate) fn evicted() {
+    #[cfg(feature = "otel")]
+    otel::counters::EVICTED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A key was dropped after its token had expired.
+pub(crate) fn swept() {
+    #[cfg(feature = "otel")]
+    otel::counters::SWEPT.fetch_add(1, Ordering::Relaxed);
 }

@@ -16,7 +16,7 @@ use super::ConfidentialClient;
 use crate::Error;
 use crate::acquire::{self, Inner};
 use crate::authority::Net;
-use crate::cache::{Level, Memory, Owner, TokenCache};
+use crate::cache::{Bounds, Level, Memory, Owner, TokenCache};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::issuer::{App, Issuer};
@@ -32,7 +32,7 @@ pub struct ConfidentialClientBuilder {
     credentials: Credentials,
     any_scope: bool,
     environment: Environment,
-    max_entries: usize,
+    bounds: Bounds,
     capabilities: Capabilities,
     extra: Extra,
     allowed_tenants: Option<Vec<String>>,
@@ -55,7 +55,7 @@ impl ConfidentialClientBuilder {
             credentials: Credentials::default(),
             any_scope: false,
             environment: Environment::process(),
-            max_entries: 1_000_000,
+            bounds: Bounds::default(),
             capabilities: Capabilities::default(),
             extra: Extra::default(),
             allowed_tenants: None,
@@ -119,9 +119,17 @@ impl ConfidentialClientBuilder {
         self
     }
 
-    /// The most tokens that are kept. Default: 1,000,000.
+    /// The most tokens that are kept in this client's own memory. Default: 1,000,000. When there are more, one that was not
+    /// used for long makes room; those that a [`TokenSource`](crate::TokenSource) or a request in flight holds stay. A
+    /// [`token_cache`](Self::token_cache) has bounds of its own.
     pub fn max_cached_tokens(mut self, entries: usize) -> Self {
-        self.max_entries = entries;
+        self.bounds.entries = entries;
+        self
+    }
+
+    /// The most memory that they take, about, in bytes. Default: 2 GiB, a million tokens of a common size.
+    pub fn max_cached_bytes(mut self, bytes: usize) -> Self {
+        self.bounds.bytes = bytes;
         self
     }
 
@@ -194,11 +202,11 @@ impl ConfidentialClientBuilder {
                     ),
                     hosts: endpoints.authority().cache_hosts(),
                 };
-                let memory = cache.memory(&owner, self.max_entries);
+                let memory = cache.memory(&owner);
                 let secret = credential.own_secret();
                 (memory, Level::new(cache, owner, secret.as_ref().map(|secret| &secret[..]))?)
             }
-            None => (Arc::new(Memory::new(self.max_entries)), None),
+            None => (Memory::new(self.bounds), None),
         };
         let app = Arc::new(App {
             client_id: self.client_id,

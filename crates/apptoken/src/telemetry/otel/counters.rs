@@ -17,6 +17,9 @@ static HITS: [Stripe; STRIPES] = [const { Stripe([const { AtomicU64::new(0) }; B
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 pub(in super::super) static REQUESTS_IN_FLIGHT: AtomicI64 = AtomicI64::new(0);
 pub(in super::super) static SLOTS: AtomicI64 = AtomicI64::new(0);
+pub(in super::super) static BYTES: AtomicI64 = AtomicI64::new(0);
+pub(in super::super) static EVICTED: AtomicU64 = AtomicU64::new(0);
+pub(in super::super) static SWEPT: AtomicU64 = AtomicU64::new(0);
 static SERVED: [[[AtomicU64; LEVELS.len()]; REASONS.len()]; SOURCES.len()] =
     [const { [const { [const { AtomicU64::new(0) }; LEVELS.len()] }; REASONS.len()] }; SOURCES.len()];
 

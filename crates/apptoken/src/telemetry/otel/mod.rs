@@ -160,6 +160,22 @@ fn observe_counters(meter: &Meter) {
         .with_callback(|observer| observer.observe(counters::SLOTS.load(Ordering::Relaxed), &[]))
         .build();
     meter
+        .i64_observable_up_down_counter("apptoken.slots.size")
+        .with_unit("By")
+        .with_description("What those keys and their tokens take in memory, about")
+        .with_callback(|observer| observer.observe(counters::BYTES.load(Ordering::Relaxed), &[]))
+        .build();
+    meter
+        .u64_observable_counter("apptoken.slots.dropped")
+        .with_unit("{slot}")
+        .with_description("Keys that were dropped, to make room for others or after their token had expired")
+        .with_callback(|observer| {
+            for (reason, count) in [("evicted", &counters::EVICTED), ("expired", &counters::SWEPT)] {
+                observer.observe(count.load(Ordering::Relaxed), &[KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
+    meter
         .i64_observable_up_down_counter("apptoken.http.active_requests")
         .with_unit("{request}")
         .with_description("HTTP requests on their way to an issuer")
