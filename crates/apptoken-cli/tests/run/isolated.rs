@@ -85,6 +85,22 @@ fn the_systems_own_trust_store_holds_the_ca() {
 }
 
 #[test]
+#[ignore = "needs a JDK"]
+fn java_trusts_the_ca_by_its_variable_and_by_its_own_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("Get.java");
+    let text = "class Get { public static void main(String[] a) throws Exception { \
+        System.out.println(((java.net.HttpURLConnection) new java.net.URL(a[0]).openConnection()).getResponseCode()); } }";
+    std::fs::write(&source, text).unwrap();
+    let get = [source.to_str().unwrap(), "https://login.microsoftonline.com/"];
+    let plain = ["env", "-u", "JAVA_TOOL_OPTIONS", "java"];
+    for (flag, program) in [("--isolated", &["java"][..]), ("--isolated", &plain), ("--offline", &["java"])] {
+        let mut command = apptoken(&["run", flag, "--"]);
+        assert_eq!(good(command.args(program).args(get)).out, "200\n", "{flag} {program:?}");
+    }
+}
+
+#[test]
 fn nothing_else_is_reached() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("said.json").display().to_string();

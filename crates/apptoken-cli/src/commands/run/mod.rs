@@ -160,6 +160,12 @@ async fn start(
     trust: &Trust,
     folder: &Path,
 ) -> Result<(Program, Proxy), Failure> {
+    #[cfg(not(target_os = "linux"))]
+    if args.isolated {
+        return Err(Failure::usage("--isolated needs the namespaces of Linux")
+            .hint("without it programs are led here by HTTPS_PROXY; a container has a Linux too"));
+    }
+    #[cfg(target_os = "linux")]
     if args.isolated {
         return isolated::start(&args.command, environment, (plan, &args.map), trust, folder).await;
     }
