@@ -16,8 +16,8 @@ use crate::issuer::IssuerMode;
 use crate::limits::Limits;
 use crate::own::OwnError;
 use crate::seed::{
-    SecretText, Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedManagedIdentity,
-    SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
+    SecretText, Seed, SeedAdminApplication, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential,
+    SeedManagedIdentity, SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
 };
 use crate::store::DataFolderError;
 use crate::workload::WorkloadIssuers;
@@ -278,6 +278,15 @@ impl TenantBuilder {
             ..SeedUser::default()
         });
         self
+    }
+
+    /// A bootstrap administrator with this secret: an application that may do through Graph what an administrator does,
+    /// such as to register others, give them credentials and grant them roles. Gives its `client_id`.
+    pub fn admin_application(&mut self, secret: impl Into<String>) -> Uuid {
+        let app_id = Uuid::new_v4();
+        let secret_text = SecretText::from(secret);
+        self.tenant.admin_application = Some(SeedAdminApplication { app_id: Some(app_id), secret_text });
+        app_id
     }
 
     /// An application registered here, with a service principal here. Gives its `client_id`.

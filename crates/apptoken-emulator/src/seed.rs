@@ -58,6 +58,19 @@ pub struct SeedTenant {
     /// Groups for Graph to read.
     #[serde(default)]
     pub groups: Vec<SeedGroup>,
+    /// An application that may do through Graph what an administrator does: register others, give them credentials,
+    /// grant them roles. Without it there is none.
+    pub admin_application: Option<SeedAdminApplication>,
+}
+
+/// The credentials of a bootstrap administrator in a seed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedAdminApplication {
+    /// `client_id`; made when absent.
+    pub app_id: Option<Uuid>,
+    /// Its client secret.
+    pub secret_text: SecretText,
 }
 
 /// A user in a seed.

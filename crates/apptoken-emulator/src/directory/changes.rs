@@ -9,8 +9,8 @@ use aws_lc_rs::rand;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::model::{Application, KeyCredential, Secret, ServicePrincipal, TokenVersion};
-use super::{Directory, DirectoryError, Snapshot, guid};
+use super::model::{AppRole, Application, KeyCredential, Secret, ServicePrincipal, TokenVersion};
+use super::{Directory, DirectoryError, MemberType, SeedError, Snapshot, guid};
 use crate::seed::{SeedApplication, SeedServicePrincipal, SeedTenant};
 
 /// A client secret just made: the only time that its text can be read.
@@ -65,12 +65,20 @@ impl Directory {
         self.edit_principal(tenant, app, |principal| principal.app_role_assignments.clear())
     }
 
-    /// Assigns one app role, by value or id, of an API (application id or App ID URI) to an application.
-    pub fn assign_app_role(&self, tenant: &str, app: &str, api: &str, role: &str) -> Result<(), DirectoryError> {
+    /// Assigns one app role, by value or id, of an API (application id or App ID URI) to an application; whether it did
+    /// not have it yet. A role that is disabled, or for users only, cannot be assigned.
+    pub fn assign_app_role(&self, tenant: &str, app: &str, api: &str, role: &str) -> Result<bool, DirectoryError> {
         self.change(|next, now| {
             let (id, app_id) = (next.named_tenant(tenant)?, next.app(app)?.app_id);
-            let (resource, role) = next.offered(tenant, api, role)?;
-            next.principal(id, app_id, |principal| _ = principal.grant(resource, role, now))
+            let (resource, role_id) = next.offered(tenant, api, role)?;
+            let roles = next.application(resource).map_or(&[][..], |api| &api.app_roles);
+            let fit = |known: &AppRole| known.enabled && known.allowed_member_types.contains(&MemberType::Application);
+            if !roles.iter().any(|known| known.id == role_id && fit(known)) {
+                return Err(DirectoryError::NoAppRole { app: resource, role: role.into() });
+            }
+            let mut new = false;
+            next.principal(id, app_id, |principal| new = principal.grant(resource, role_id, now))?;
+            Ok(new)
         })
     }
 
@@ -98,12 +106,29 @@ impl Directory {
 
     /// Makes a client secret that is good for `valid_for`, from now.
     pub fn add_secret(&self, app: &str, name: &str, valid_for: Duration) -> Result<NewSecret, DirectoryError> {
-        let mut bytes = Zeroizing::new([0_u8; 30]);
-        if rand::fill(&mut *bytes).is_err() {
-            return Err(DirectoryError::Certificate(apptoken_jose::KeyError::Generate("a secret")));
-        }
-        let text = Zeroizing::new(base64url::encode(&*bytes));
+        let text = random_secret()?;
         let key_id = self.add_secret_text(app, name, &text, valid_for)?;
+        Ok(NewSecret { key_id, text })
+    }
+
+    /// Makes a client secret that is good from `start`, or now, until `end`, or two years after its start (Unix
+    /// seconds).
+    pub(crate) fn add_secret_between(
+        &self,
+        app: &str,
+        name: &str,
+        (start, end): (Option<i64>, Option<i64>),
+    ) -> Result<NewSecret, DirectoryError> {
+        let (key_id, text) = (Uuid::new_v4(), random_secret()?);
+        self.change(|next, now| {
+            let app_id = next.app(app)?.app_id;
+            let start = start.unwrap_or(now);
+            let end = end.unwrap_or_else(|| start.saturating_add(super::import::TWO_YEARS));
+            if end <= start {
+                return Err(SeedError::new("endDateTime", "the secret would end before it begins").into());
+            }
+            next.add_secret(app_id, Secret::new(key_id, name, &text, start, end))
+        })?;
         Ok(NewSecret { key_id, text })
     }
 
@@ -119,8 +144,7 @@ impl Directory {
         self.change(|next, now| {
             let app_id = next.app(app)?.app_id;
             let end = now.saturating_add(i64::try_from(valid_for.as_secs()).unwrap_or(i64::MAX));
-            let secret = Secret::new(key_id, name, text, now, end);
-            next.edit_application(app_id, |application| application.secrets.push(secret));
+            next.add_secret(app_id, Secret::new(key_id, name, text, now, end))?;
             Ok(key_id)
         })
     }
@@ -145,6 +169,7 @@ impl Directory {
         self.change(|next, _| {
             let app_id = next.app(app)?.app_id;
             next.edit_application(app_id, |application| application.certificates.push(credential));
+            next.fits(app_id)?;
             Ok(key_id)
         })
     }
@@ -218,6 +243,11 @@ impl Directory {
 }
 
 impl Snapshot {
+    fn add_secret(&mut self, app_id: Uuid, secret: Secret) -> Result<(), DirectoryError> {
+        self.edit_application(app_id, |application| application.secrets.push(secret));
+        self.fits(app_id)
+    }
+
     pub(super) fn named_tenant(&self, name: &str) -> Result<Uuid, DirectoryError> {
         self.tenant(name).map(|tenant| tenant.id).ok_or_else(|| DirectoryError::NoTenant(name.into()))
     }
@@ -236,7 +266,7 @@ impl Snapshot {
         Ok((api.app_id, found.id))
     }
 
-    fn principal(
+    pub(super) fn principal(
         &mut self,
         tenant: Uuid,
         app: Uuid,
@@ -272,6 +302,15 @@ impl Application {
                 scopes: Vec::new(),
             }),
         }
+    }
+}
+
+/// As long as those that Entra makes.
+fn random_secret() -> Result<Zeroizing<String>, DirectoryError> {
+    let mut bytes = Zeroizing::new([0_u8; 30]);
+    match rand::fill(&mut *bytes) {
+        Ok(()) => Ok(Zeroizing::new(base64url::encode(&*bytes))),
+        Err(_) => Err(DirectoryError::Certificate(apptoken_jose::KeyError::Generate("a secret"))),
     }
 }
 

@@ -49,6 +49,27 @@ impl Directory {
         })
     }
 
+    /// Changes a federated credential, by id; its name stays.
+    pub(crate) fn update_federated_credential(
+        &self,
+        app: &str,
+        id: Uuid,
+        change: impl FnOnce(&mut SeedFederatedCredential),
+    ) -> Result<(), DirectoryError> {
+        self.change(|next, _| {
+            let mut others = next.app(app)?.clone();
+            let app_id = others.app_id;
+            let place = others.federated.iter().position(|credential| credential.id == id);
+            let place =
+                place.ok_or_else(|| DirectoryError::NoCredential { app: app_id, credential: id.to_string() })?;
+            let mut seed = others.federated.remove(place).to_seed();
+            change(&mut seed);
+            let credential = FederatedCredential::admit(&seed, &others, "federatedIdentityCredential")?;
+            next.edit_application(app_id, |application| application.federated[place] = credential);
+            Ok(())
+        })
+    }
+
     /// Removes a federated credential, by name or id.
     ///
     /// # Errors
@@ -69,6 +90,17 @@ impl Directory {
 }
 
 impl FederatedCredential {
+    fn to_seed(&self) -> SeedFederatedCredential {
+        SeedFederatedCredential {
+            id: Some(self.id),
+            name: self.name.clone(),
+            issuer: self.issuer.clone(),
+            subject: self.subject.clone(),
+            audiences: vec![self.audience.clone()],
+            description: self.description.clone(),
+        }
+    }
+
     /// What a seed says, if Entra would take it as one more of this application's.
     pub(super) fn admit(
         seed: &SeedFederatedCredential,
@@ -87,7 +119,8 @@ impl FederatedCredential {
             return wrong("name", format!("{:?} is not 3 to 120 letters, digits, '-' and '_'", seed.name));
         }
         if others.iter().any(|other| other.name == seed.name) {
-            return wrong("name", format!("{:?} is used twice", seed.name));
+            let path = format!("{path}.name");
+            return Err(SeedError::taken(path, format!("{:?} is used twice", seed.name)));
         }
         let [audience] = &seed.audiences[..] else {
             return wrong("audiences", format!("exactly one audience, not {}", seed.audiences.len()));
@@ -106,7 +139,8 @@ impl FederatedCredential {
             }
         }
         if others.iter().any(|other| other.issuer == seed.issuer && other.subject == seed.subject) {
-            return wrong("subject", "another credential of the application has this issuer and subject".into());
+            let why = "another credential of the application has this issuer and subject";
+            return Err(SeedError::taken(format!("{path}.subject"), why));
         }
         Ok(Self {
             id: seed.id.unwrap_or_else(Uuid::new_v4),

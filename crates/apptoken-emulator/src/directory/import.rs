@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use apptoken_jose::{Certificate, base64url};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::model::{
-    AppRole, Application, Group, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal, SignInAudience,
-    Tenant, TokenVersion, User, resource_key, sha256,
+    AppRole, Application, Group, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal, Tenant, TokenVersion,
+    User, resource_key, sha256,
 };
-use super::{FederatedCredential, Snapshot, guid};
+use super::properties::{self, Properties, Unfit};
+use super::{FederatedCredential, Snapshot, admin_application, guid};
 use crate::seed::{
-    Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedGroup, SeedServicePrincipal,
-    SeedTenant, SeedUser,
+    Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedGroup, SeedSecret,
+    SeedServicePrincipal, SeedTenant, SeedUser,
 };
 
 /// What is wrong with a seed, and where.
@@ -21,11 +23,25 @@ use crate::seed::{
 pub struct SeedError {
     path: String,
     message: String,
+    taken: bool,
 }
 
 impl SeedError {
     pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+        Self { path: path.into(), message: message.into(), taken: false }
+    }
+
+    /// Another object has this already.
+    pub(crate) fn taken(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { taken: true, ..Self::new(path, message) }
+    }
+
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The JSON path, for example `applications[0].appRoles[1].value`.
@@ -42,6 +58,12 @@ impl Snapshot {
             self.import_tenant(tenant, &format!("tenants[{i}]"), now)?;
         }
         self.import_applications(&seed.applications, "applications", now)?;
+        for (i, tenant) in seed.tenants.iter().enumerate() {
+            let Some(admin) = &tenant.admin_application else { continue };
+            let secret = SeedSecret { secret_text: admin.secret_text.clone(), ..SeedSecret::default() };
+            let admin = admin_application(&tenant.default_domain, admin.app_id, vec![secret]);
+            self.import_applications(&[admin], &format!("tenants[{i}].adminApplication"), now)?;
+        }
         for (i, identity) in seed.managed_identities.iter().enumerate() {
             self.import_managed_identity(identity, &format!("managedIdentities[{i}]"), now)?;
         }
@@ -103,11 +125,14 @@ impl Snapshot {
             default_domain: domains[0].clone(),
             domains,
             created: now,
-            users: seed.users.iter().map(User::of_seed).collect(),
+            users: Vec::with_capacity(seed.users.len()),
             groups: Vec::new(),
             principals: Default::default(),
             resources: Default::default(),
         };
+        for (i, user) in seed.users.iter().enumerate() {
+            tenant.users.push(User::of_seed(user, &format!("{path}.users[{i}]"))?);
+        }
         for (i, group) in seed.groups.iter().enumerate() {
             let group = tenant.group_of_seed(group, &format!("{path}.groups[{i}]"))?;
             tenant.groups.push(group);
@@ -178,7 +203,7 @@ impl Snapshot {
             slash_strict: false,
             created: now,
             owners: seed.owners.clone(),
-            further: seed.further.clone(),
+            further: further(properties::APPLICATION, &seed.further, path)?,
         };
         application.federate(&seed.federated_identity_credentials, path)?;
         self.applications.insert(app_id, Arc::new(application));
@@ -258,16 +283,16 @@ impl Snapshot {
         let Some(application) = self.application(app_id) else {
             return Err(SeedError::new(path, format!("no application {app_id} in this directory")));
         };
-        let single = application.sign_in_audience == SignInAudience::AzureADMyOrg;
+        let single = application.sign_in_audience.is_one_tenant();
         if single && application.home_tenant.is_some_and(|home| home != id) {
             let message = "a single-tenant application lives in its home tenant only (signInAudience)";
             return Err(SeedError::new(format!("{path}.tenant"), message));
         }
         if tenant.principals.contains_key(&app_id) {
-            return Err(SeedError::new(path, "the application has a service principal in this tenant already"));
+            return Err(SeedError::taken(path, "the application has a service principal in this tenant already"));
         }
         if let Some(uri) = application.identifier_uris.iter().find(|uri| tenant.has_resource(uri)) {
-            return Err(SeedError::new(path, format!("another application has the App ID URI {uri} in this tenant")));
+            return Err(SeedError::taken(path, format!("another application has the App ID URI {uri} in this tenant")));
         }
         tenant.admit(
             application,
@@ -275,7 +300,7 @@ impl Snapshot {
                 account_enabled: seed.account_enabled,
                 app_role_assignment_required: seed.app_role_assignment_required,
                 owners: seed.owners.clone(),
-                further: seed.further.clone(),
+                further: further(properties::SERVICE_PRINCIPAL, &seed.further, path)?,
                 ..ServicePrincipal::new(seed.id.unwrap_or_else(Uuid::new_v4), app_id, now)
             },
         );
@@ -371,19 +396,19 @@ impl Tenant {
             id: seed.id.unwrap_or_else(Uuid::new_v4),
             display_name: seed.display_name.clone(),
             members: seed.members.iter().enumerate().map(member).collect::<Result<_, _>>()?,
-            further: seed.further.clone(),
+            further: further(properties::GROUP, &seed.further, path)?,
         })
     }
 }
 
 impl User {
-    fn of_seed(seed: &SeedUser) -> Self {
-        Self {
+    fn of_seed(seed: &SeedUser, path: &str) -> Result<Self, SeedError> {
+        Ok(Self {
             id: seed.id.unwrap_or_else(Uuid::new_v4),
             display_name: seed.display_name.clone(),
             user_principal_name: seed.user_principal_name.clone(),
-            further: seed.further.clone(),
-        }
+            further: further(properties::USER, &seed.further, path)?,
+        })
     }
 }
 
@@ -398,6 +423,17 @@ impl AppRole {
             ..role
         }
     }
+}
+
+fn further(properties: Properties, given: &Map<String, Value>, path: &str) -> Result<Map<String, Value>, SeedError> {
+    let mut all = Map::new();
+    for (name, value) in given {
+        properties.set(&mut all, name, value).map_err(|unfit| match unfit {
+            Unfit::Unknown(name) => SeedError::new(format!("{path}.further.{name}"), "there is no such property"),
+            Unfit::Value(name) => SeedError::new(format!("{path}.further.{name}"), "this is none of its values"),
+        })?;
+    }
+    Ok(all)
 }
 
 /// Letters, digits, hyphens and at least one dot: what distinguishes `contoso.com` from `undefined`.
@@ -428,4 +464,4 @@ fn certificate(seed: &SeedCertificate, path: &str) -> Result<KeyCredential, Seed
 /// A secret made this moment is good for a client whose clock is behind.
 const SKEW: i64 = 300;
 /// What the portal offers as the longest life of a secret, seconds.
-const TWO_YEARS: i64 = 2 * 365 * 86_400;
+pub(super) const TWO_YEARS: i64 = 2 * 365 * 86_400;

@@ -1,5 +1,6 @@
 //! The directory: an immutable [`Snapshot`] that readers take without a lock, and changes that swap in the next one.
 
+mod admin;
 mod changes;
 mod federated;
 mod first_party;
@@ -7,7 +8,10 @@ mod import;
 mod kept;
 mod managed_identity;
 mod model;
+mod owners;
+pub(crate) mod properties;
 mod registration;
+mod update;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +28,11 @@ pub use model::{
     Secret, ServicePrincipal, SignInAudience, Tenant, TokenVersion, User,
 };
 
+pub(crate) use admin::admin_application;
 pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};
 pub(crate) use model::{guid, sha256};
+pub(crate) use owners::Owned;
+pub(crate) use update::{ApplicationChange, Key, PrincipalChange};
 
 use crate::clock::EmulatorClock;
 use crate::seed::Seed;
@@ -91,6 +98,27 @@ pub enum DirectoryError {
     /// A certificate that cannot be a credential.
     #[error("the certificate cannot be registered: {0}")]
     Certificate(#[from] apptoken_jose::KeyError),
+    /// An app role that is enabled cannot be taken away or get another value.
+    #[error("the app role {role:?} is enabled: disable it first")]
+    EnabledAppRole {
+        /// Its value.
+        role: String,
+    },
+    /// Such objects have no such property.
+    #[error("there is no property {0:?}")]
+    NoProperty(String),
+    /// The property cannot have this value.
+    #[error("the value of the property {0:?} does not fit it")]
+    PropertyValue(String),
+    /// An application would have more than Entra lets one have.
+    #[error("application {app} would have more roles, permissions, credentials and URIs than one can have")]
+    TooLarge {
+        /// The application.
+        app: Uuid,
+    },
+    /// The tenant has as many applications as one can have.
+    #[error("tenant {0} has as many applications as a tenant can have")]
+    Full(Uuid),
     /// What was to be added does not fit.
     #[error(transparent)]
     Seed(#[from] SeedError),

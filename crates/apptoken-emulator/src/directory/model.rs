@@ -223,6 +223,16 @@ pub enum SignInAudience {
     AzureADMyOrg,
     /// Any tenant, once it has a service principal there.
     AzureADMultipleOrgs,
+    /// Any tenant, and personal accounts, which are nothing to a daemon.
+    AzureADandPersonalMicrosoftAccount,
+}
+
+impl SignInAudience {
+    /// Whether its service principals live in its home tenant only.
+    #[must_use]
+    pub fn is_one_tenant(self) -> bool {
+        self == Self::AzureADMyOrg
+    }
 }
 
 /// A client secret. Only its SHA-256 is kept, and its first characters.

@@ -17,20 +17,7 @@ impl Directory {
     pub fn add_identifier_uri(&self, app: &str, uri: &str) -> Result<(), DirectoryError> {
         self.change(|next, _| {
             let app_id = next.app(app)?.app_id;
-            let wrong = |why: String| Err(DirectoryError::Seed(SeedError::new("identifierUri", why)));
-            let has_scheme = uri.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
-            if !has_scheme || uri.len() > LONGEST_URI || uri.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                return wrong(format!(
-                    "{uri:?} is not a URI such as api://todolist, of at most {LONGEST_URI} characters"
-                ));
-            }
-            let here = |tenant: &&super::Tenant| tenant.service_principal(app_id).is_some() && tenant.has_resource(uri);
-            if let Some(tenant) = next.tenants().find(here) {
-                return wrong(format!("an application has the App ID URI {uri} in {} already", tenant.default_domain));
-            }
-            next.edit_application(app_id, |application| application.identifier_uris.push(uri.to_owned()));
-            next.index_uris(app_id);
-            Ok(())
+            next.add_uri(app_id, uri)
         })
     }
 
@@ -41,8 +28,7 @@ impl Directory {
     pub fn remove_identifier_uri(&self, app: &str, uri: &str) -> Result<(), DirectoryError> {
         self.change(|next, _| {
             let app_id = next.app(app)?.app_id;
-            next.edit_application(app_id, |application| application.identifier_uris.retain(|other| other != uri));
-            next.index_uris(app_id);
+            next.remove_uri(app_id, uri);
             Ok(())
         })
     }
@@ -53,23 +39,8 @@ impl Directory {
     /// No such application; a value that is empty, has a space, is longer than 120 characters or is offered already.
     pub fn offer_app_role(&self, app: &str, role: &SeedAppRole) -> Result<Uuid, DirectoryError> {
         self.change(|next, _| {
-            let application = next.app(app)?;
-            let app_id = application.app_id;
-            let wrong = |why: String| Err(DirectoryError::Seed(SeedError::new("appRole.value", why)));
-            let value = &role.value;
-            if value.is_empty()
-                || value.len() > LONGEST_ROLE
-                || value.chars().any(|c| c.is_whitespace() || c.is_control())
-            {
-                return wrong(format!("{value:?} is not 1 to {LONGEST_ROLE} characters without a space"));
-            }
-            if application.app_roles.iter().any(|other| other.value == *value || Some(other.id) == role.id) {
-                return wrong(format!("{value:?} is offered already"));
-            }
-            let role = AppRole::of_seed(role);
-            let id = role.id;
-            next.edit_application(app_id, |application| application.app_roles.push(role));
-            Ok(id)
+            let app_id = next.app(app)?.app_id;
+            next.offer(app_id, role)
         })
     }
 
@@ -83,18 +54,7 @@ impl Directory {
             let app_id = application.app_id;
             let role = application.role(value_or_id).map(|role| role.id);
             let role = role.ok_or_else(|| DirectoryError::NoAppRole { app: app_id, role: value_or_id.into() })?;
-            next.edit_application(app_id, |application| application.app_roles.retain(|other| other.id != role));
-            let apps: Vec<Uuid> = next.applications.keys().copied().collect();
-            for app in apps {
-                next.edit_application(app, |application| application.unwish(app_id, role));
-            }
-            for tenant in next.tenants.values_mut() {
-                for principal in Arc::make_mut(tenant).principals.values_mut() {
-                    if principal.app_role_assignments.iter().any(|a| a.grants(app_id, role)) {
-                        Arc::make_mut(principal).app_role_assignments.retain(|a| !a.grants(app_id, role));
-                    }
-                }
-            }
+            next.withdraw(app_id, role);
             Ok(())
         })
     }
@@ -126,6 +86,70 @@ impl Directory {
 }
 
 impl Snapshot {
+    pub(super) fn add_uri(&mut self, app_id: Uuid, uri: &str) -> Result<(), DirectoryError> {
+        let has_scheme = uri.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+        if !has_scheme || uri.len() > LONGEST_URI || uri.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            let why = format!("{uri:?} is not a URI such as api://todolist, of at most {LONGEST_URI} characters");
+            return Err(SeedError::new("identifierUris", why).into());
+        }
+        let key = resource_key(uri);
+        let has = |app: &super::Application| app.identifier_uris.iter().any(|other| resource_key(other) == key);
+        let home = self.application(app_id).and_then(|application| application.home_tenant);
+        let here = |tenant: &&super::Tenant| {
+            tenant.has_resource(uri) && (Some(tenant.id) == home || tenant.service_principal(app_id).is_some())
+        };
+        // an application's own tenant keeps its URIs apart even where it has no service principal
+        let at_home = |app: &&super::Application| home.is_some() && app.home_tenant == home && has(app);
+        let taken = self.tenants().find(here).map(|tenant| tenant.default_domain.clone());
+        let taken = taken.or_else(|| self.applications().find(at_home).map(|app| app.display_name.clone()));
+        if let Some(place) = taken {
+            let why = format!("an application has the App ID URI {uri} already: {place}");
+            return Err(SeedError::taken("identifierUris", why).into());
+        }
+        self.edit_application(app_id, |application| application.identifier_uris.push(uri.to_owned()));
+        self.index_uris(app_id);
+        Ok(())
+    }
+
+    pub(super) fn remove_uri(&mut self, app_id: Uuid, uri: &str) {
+        self.edit_application(app_id, |application| application.identifier_uris.retain(|other| other != uri));
+        self.index_uris(app_id);
+    }
+
+    pub(super) fn offer(&mut self, app_id: Uuid, role: &SeedAppRole) -> Result<Uuid, DirectoryError> {
+        let value = &role.value;
+        if value.is_empty() || value.len() > LONGEST_ROLE || value.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            let why = format!("{value:?} is not 1 to {LONGEST_ROLE} characters without a space");
+            return Err(SeedError::new("appRoles.value", why).into());
+        }
+        let others = self.application(app_id).map_or(&[][..], |application| &application.app_roles[..]);
+        if others.iter().any(|other| other.value == *value || Some(other.id) == role.id) {
+            return Err(SeedError::taken("appRoles.value", format!("{value:?} is offered already")).into());
+        }
+        let role = AppRole::of_seed(role);
+        let id = role.id;
+        self.edit_application(app_id, |application| application.app_roles.push(role));
+        Ok(id)
+    }
+
+    pub(super) fn withdraw(&mut self, app_id: Uuid, role: Uuid) {
+        self.edit_application(app_id, |application| application.app_roles.retain(|other| other.id != role));
+        let wishes =
+            |app: &&super::Application| app.required_resource_access.iter().any(|wish| wish.resource == app_id);
+        let apps: Vec<Uuid> = self.applications().filter(wishes).map(|app| app.app_id).collect();
+        for app in apps {
+            self.edit_application(app, |application| application.unwish(app_id, role));
+        }
+        for tenant in self.tenants.values_mut() {
+            for principal in Arc::make_mut(tenant).principals.values_mut() {
+                if principal.app_role_assignments.iter().any(|a| a.grants(app_id, role)) {
+                    Arc::make_mut(principal).app_role_assignments.retain(|a| !a.grants(app_id, role));
+                }
+            }
+        }
+    }
+
     /// Writes the application's App ID URIs anew into the index of each tenant where it is present.
     fn index_uris(&mut self, app_id: Uuid) {
         let Some(application) = self.applications.get(&app_id) else { return };

@@ -54,7 +54,7 @@ enum Route<'a> {
     Configuration(&'a str, TokenVersion),
     Keys(&'a str, TokenVersion),
     InstanceDiscovery,
-    Graph(&'a [&'a str]),
+    Graph,
     Workload(&'a [&'a str]),
     Portal(&'a [&'a str]),
     Identity(ManagedIdentitySource),
@@ -67,8 +67,8 @@ impl<'a> Route<'a> {
     fn of(segments: &'a [&'a str], graph_host: bool) -> Self {
         use TokenVersion::{V1, V2};
         match segments {
-            ["v1.0", rest @ ..] if graph_host => Self::Graph(rest),
-            ["graph", "v1.0", rest @ ..] => Self::Graph(rest),
+            ["v1.0", ..] if graph_host => Self::Graph,
+            ["graph", "v1.0", ..] => Self::Graph,
             ["issuer", rest @ ..] => Self::Workload(rest),
             ["portal", rest @ ..] => Self::Portal(rest),
             ["metadata", "identity", "oauth2", "token"] => Self::Identity(ManagedIdentitySource::Imds),
@@ -113,13 +113,13 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: impl Request
     let path = exchange.head.uri.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let route = Route::of(&segments, is_graph_host(&host));
-    let changes = matches!(route, Route::Graph(_) | Route::Portal(_)) && !exchange.is_read();
+    let changes = matches!(route, Route::Graph | Route::Portal(_)) && !exchange.is_read();
     let reply = match route {
         Route::Token(tenant, version) => token::answer(&exchange, tenant, version, body).await,
         Route::Configuration(tenant, version) => metadata::configuration(&exchange, tenant, version).into(),
         Route::Keys(tenant, version) => metadata::keys(&exchange, tenant, version).into(),
         Route::InstanceDiscovery => metadata::instance_discovery(&exchange).into(),
-        Route::Graph(segments) => graph::answer(&exchange, segments).into(),
+        Route::Graph => graph::answer(&exchange, body).await.into(),
         Route::Workload(segments) => workload::answer(&exchange, segments).await.into(),
         Route::Portal(segments) => portal::answer(&exchange, segments, body).await.into(),
         Route::Identity(source) => managed_identity::answer(&exchange, source, body).await,

@@ -18,7 +18,7 @@ use super::page::{Desk, Page, Section, html, status};
 use super::tokens;
 use super::words;
 use crate::directory::{Snapshot, TokenVersion, guid};
-use crate::endpoints::{Exchange, Reply, Response, graph, token};
+use crate::endpoints::{Body, Exchange, Reply, Response, graph, token};
 use crate::keyring::{Kept, Proof};
 use crate::state::State;
 
@@ -249,7 +249,7 @@ async fn call_graph(desk: &Desk<'_>, what: &str, token: &str) -> Result<Exchange
         inner.host(),
         &token[..token.len().min(12)]
     );
-    Ok(Exchanged::of(request, graph::answer(&inner, &[what])).await.0)
+    Ok(Exchanged::of(request, graph::answer(&inner, Body::whole("")).await).await.0)
 }
 
 /// A request of our own to this server, by the name that the browser uses.

@@ -275,8 +275,7 @@ fn resource_name<'a>(request: &TokenRequest<'a>) -> Result<&'a str, Refusal> {
 
 impl Application {
     fn may_be_used_in(&self, tenant: Uuid) -> bool {
-        self.home_tenant == Some(tenant)
-            || self.sign_in_audience == crate::directory::SignInAudience::AzureADMultipleOrgs
+        self.home_tenant == Some(tenant) || !self.sign_in_audience.is_one_tenant()
     }
 }
 

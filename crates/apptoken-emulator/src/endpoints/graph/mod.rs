@@ -1,32 +1,65 @@
-//! A small Microsoft Graph v1.0: enough for a daemon to prove that its token works, and to meet a 403 when it does not.
+//! Microsoft Graph v1.0 of the local directory, as automation uses it: applications, service principals, app role
+//! assignments, credentials; users, groups and the sign-in log to be read.
 
+mod applications;
+mod assignments;
+mod batch;
+mod call;
+mod caller;
+mod credentials;
+mod error;
+mod federated;
+mod fields;
+mod guard;
 mod objects;
+mod owners;
+mod path;
+mod people;
+mod query;
+mod service_principals;
+mod sign_ins;
 
-use apptoken_jose::jws::Unverified;
-use apptoken_jose::{Algorithm, base64url};
-use http::StatusCode;
+use std::error::Error;
+
+use apptoken_jose::base64url;
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use jiff::Timestamp;
-use serde_json::{Value, json as value};
-use uuid::Uuid;
+use http::{Method, StatusCode};
+use serde_json::Value;
 
-use super::{Exchange, Response, json, set_id};
+use self::call::{Answer, Call, Content, Input};
+use self::caller::Caller;
+use self::error::GraphError;
+use self::path::Target;
+use super::{Body, BodyError, Exchange, Response, json, read, set_id};
 use crate::aadsts::Ids;
-use crate::directory::{GRAPH, Snapshot, Tenant, TokenVersion};
+use crate::state::State;
 
-/// Answers what comes after `/v1.0`.
-pub(crate) fn answer(exchange: &Exchange, segments: &[&str]) -> Response {
+/// Answers what comes under `/v1.0`.
+pub(crate) async fn answer<B>(exchange: &Exchange, body: B) -> Response
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let ids = exchange.ids(None);
-    let directory = exchange.state.directory.load();
-    let outcome = authenticate(exchange, &directory)
-        .and_then(|(tenant, roles)| serve(exchange, segments, &directory, tenant, &roles));
-    let mut response = match outcome {
-        Ok(body) => json(StatusCode::OK, &body),
-        Err(error) => error.response(exchange, ids),
+    let (root, path) = split(exchange);
+    let authorization = exchange.header(header::AUTHORIZATION.as_str()).unwrap_or_default();
+    let desk = Desk { state: &exchange.state, root: &root, authorization, login: login_base(exchange), ids };
+    let outcome = match input(exchange, body).await {
+        Ok(input) => respond(exchange, &desk, path, &input),
+        Err(error) => Err(error),
     };
+    let mut response = outcome.unwrap_or_else(|error| {
+        let mut response = json(error.status, &error.body(ids, exchange.state.clock.now_unix()));
+        if let Some((name, challenge)) = error.challenge(desk.login) {
+            response.headers_mut().insert(name, challenge);
+        }
+        response
+    });
     let headers = response.headers_mut();
     set_id(headers, "request-id", ids.trace);
     set_id(headers, "client-request-id", ids.correlation);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(
         "x-ms-ags-diagnostic",
         HeaderValue::from_static(concat!(
@@ -38,181 +71,130 @@ pub(crate) fn answer(exchange: &Exchange, segments: &[&str]) -> Response {
     response
 }
 
-/// An error in Graph's envelope.
-struct GraphError {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-    /// What the next token must have, for the challenge.
-    claims: Option<String>,
-}
-
-impl GraphError {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), claims: None }
-    }
-
-    fn unauthenticated(message: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
-    }
-
-    /// Continuous access evaluation: the token began before `at`, when its kind was revoked.
-    fn revoked(at: i64) -> Self {
-        let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
-                       TokenIssuedBeforeRevocationTimestamp";
-        let claims = value!({ "access_token": {
-            "nbf": { "essential": true, "value": at.to_string() },
-            "xms_caeerror": { "value": "10012" },
-        } });
-        Self { claims: Some(claims.to_string()), ..Self::unauthenticated(message) }
-    }
-
-    fn response(&self, exchange: &Exchange, ids: Ids) -> Response {
-        let now = Timestamp::from_second(exchange.state.clock.now_unix()).unwrap_or_default();
-        let mut response = json(
-            self.status,
-            &value!({ "error": {
-                "code": self.code,
-                "message": self.message,
-                "innerError": {
-                    "date": now.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
-                    "request-id": ids.trace,
-                    "client-request-id": ids.correlation,
-                },
-            } }),
-        );
-        if self.status == StatusCode::UNAUTHORIZED {
-            let mut challenge = format!(
-                "Bearer realm=\"\", authorization_uri=\"{}/common/oauth2/authorize\", client_id=\"{GRAPH}\"",
-                login_base(exchange)
-            );
-            if let Some(claims) = &self.claims {
-                let claims = standard_base64(claims.as_bytes());
-                challenge.push_str(&format!(", error=\"insufficient_claims\", claims=\"{claims}\""));
-            }
-            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
+fn respond(exchange: &Exchange, desk: &Desk<'_>, path: &str, input: &Input) -> Result<Response, GraphError> {
+    if path.trim_matches('/') == "$batch" {
+        if exchange.head.method != Method::POST {
+            return Err(GraphError::wrong_method());
         }
-        response
+        let directory = desk.state.directory.load();
+        Caller::authenticate(desk.state, &directory, desk.authorization)?;
+        return Ok(json(StatusCode::OK, &batch::answer(desk, input)?));
     }
+    let eventual = exchange.header("consistencylevel").is_some_and(|level| level.eq_ignore_ascii_case("eventual"));
+    let query = exchange.head.uri.query().unwrap_or_default();
+    let asked = Asked { method: &exchange.head.method, path, query, eventual, body: input };
+    Ok(written(desk.serve(&asked)?))
 }
 
-/// With its own two characters and padding, as APIs write challenges.
-fn standard_base64(bytes: &[u8]) -> String {
-    let mut text = base64url::encode(bytes).replace('-', "+").replace('_', "/");
-    text.extend(std::iter::repeat_n('=', (4 - text.len() % 4) % 4));
-    text
+/// Where requests are served, from outside or from a batch.
+struct Desk<'a> {
+    state: &'a State,
+    root: &'a str,
+    authorization: &'a str,
+    /// Where tokens for this Graph come from.
+    login: &'a str,
+    ids: Ids,
 }
 
-/// Who calls: the tenant and the app roles of a token that was issued here, for Graph, and is good now.
-fn authenticate<'a>(exchange: &Exchange, directory: &'a Snapshot) -> Result<(&'a Tenant, Vec<String>), GraphError> {
-    let state = &exchange.state;
-    let header = exchange.header(header::AUTHORIZATION.as_str()).unwrap_or_default();
-    let token = match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => "",
-    };
-    if token.is_empty() {
-        return Err(GraphError::unauthenticated("The access token is empty."));
-    }
-    let jwt = Unverified::parse(token)
-        .map_err(|_| GraphError::unauthenticated("The compact token could not be parsed, reason code: 80049217."))?;
-    let key = jwt.header().kid.as_deref().and_then(|kid| state.keys.find(kid));
-    let signed = key.is_some_and(|key| jwt.verify(&key, &[Algorithm::Rs256]).is_ok());
-    if !signed {
-        return Err(GraphError::unauthenticated(
-            "The compact token's signature was not accepted, reason code: 80049228.",
-        ));
-    }
-    // From here on the claims are our own words.
-    let claims = jwt.claims();
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-    let graph = directory.application(GRAPH);
-    if !graph.is_some_and(|graph| graph.accepts_audience(text("aud"))) {
-        return Err(GraphError::unauthenticated("The access token is for another audience than Microsoft Graph."));
-    }
-    let time = |name: &str| claims.get(name).and_then(Value::as_i64).unwrap_or_default();
-    let now = state.clock.now_unix();
-    if now >= time("exp") || now < time("nbf") {
-        return Err(GraphError::unauthenticated("Lifetime validation failed, the token is expired or not valid yet."));
-    }
-    let tenant = directory.tenant(text("tid"));
-    let tenant = tenant.filter(|tenant| text("iss") == state.issuers.of(TokenVersion::V1, tenant.id));
-    let tenant = tenant.ok_or_else(|| GraphError::unauthenticated("The access token's issuer is not known here."))?;
-    let present = text("appid").parse().ok().and_then(|app: Uuid| tenant.service_principal(app));
-    if !present.is_some_and(|principal| principal.account_enabled) {
-        let message = "The application of the access token is not, or no longer, in this tenant.";
-        return Err(GraphError::new(StatusCode::UNAUTHORIZED, "Authorization_IdentityNotFound", message));
-    }
-    // Only who said that it handles challenges gets one; other tokens are good until they expire.
-    let app = text("appid").parse().unwrap_or_default();
-    let revoked = state.faults.revoked_at(app).filter(|&at| claims.contains_key("xms_cc") && time("nbf") < at);
-    if let Some(at) = revoked {
-        return Err(GraphError::revoked(at));
-    }
-    let roles = claims.get("roles").and_then(Value::as_array).into_iter().flatten();
-    Ok((tenant, roles.filter_map(|role| role.as_str().map(str::to_owned)).collect()))
+/// One request.
+struct Asked<'a> {
+    method: &'a Method,
+    /// After the root, as it came.
+    path: &'a str,
+    query: &'a str,
+    eventual: bool,
+    body: &'a Input,
 }
 
-fn serve(
-    exchange: &Exchange,
-    segments: &[&str],
-    directory: &Snapshot,
-    tenant: &Tenant,
-    roles: &[String],
-) -> Result<Value, GraphError> {
-    let not_found = |id: &str| {
-        let message = format!("Resource '{}' does not exist.", id.chars().take(64).collect::<String>());
-        GraphError::new(StatusCode::NOT_FOUND, "Request_ResourceNotFound", message)
-    };
-    let (collection, id) = match *segments {
-        [collection] => (collection, None),
-        [collection, id] => (collection, Some(id)),
-        _ => return Err(unknown_segment(segments)),
-    };
-    let (needed, objects): (&[&str], Vec<Value>) = match collection {
-        "organization" => (READ_ORGANIZATION, vec![objects::organization(tenant)]),
-        "users" => (READ_USERS, tenant.users.iter().map(objects::user).collect()),
-        "applications" => (READ_APPLICATIONS, objects::applications(directory, tenant)),
-        _ => return Err(unknown_segment(segments)),
-    };
-    if !roles.iter().any(|role| needed.contains(&role.as_str())) {
-        let message = "Insufficient privileges to complete the operation.";
-        return Err(GraphError::new(StatusCode::FORBIDDEN, "Authorization_RequestDenied", message));
-    }
-    if !exchange.is_read() {
-        let message = "The local Graph can be read only.";
-        return Err(GraphError::new(StatusCode::METHOD_NOT_ALLOWED, "Request_BadRequest", message));
-    }
-    if let Some(option) = system_query_option(exchange) {
-        let message = format!("The local Graph does not support the query option '{option}'.");
-        return Err(GraphError::new(StatusCode::BAD_REQUEST, "Request_UnsupportedQuery", message));
-    }
-    let context = format!("{}$metadata#{collection}", service_root(exchange));
-    match id {
-        None => Ok(value!({ "@odata.context": context, "value": objects })),
-        Some(id) => {
-            let named = |object: &Value| object["id"] == id || object["userPrincipalName"] == id;
-            let mut object = objects.into_iter().find(named).ok_or_else(|| not_found(id))?;
-            object["@odata.context"] = format!("{context}/$entity").into();
-            Ok(object)
+impl Desk<'_> {
+    /// Who asks, what for, whether it may be, and then the answer.
+    fn serve(&self, asked: &Asked<'_>) -> Result<Answer, GraphError> {
+        let directory = self.state.directory.load();
+        let caller = Caller::authenticate(self.state, &directory, self.authorization)?;
+        let target = Target::parse(asked.path)?;
+        let call = Call {
+            state: self.state,
+            directory: &directory,
+            caller: &caller,
+            root: self.root,
+            method: asked.method,
+            path: asked.path.trim_matches('/'),
+            query: asked.query,
+            eventual: asked.eventual,
+            body: asked.body,
+        };
+        match target.collection.as_str() {
+            "applications" => applications::serve(&call, &target),
+            "servicePrincipals" => service_principals::serve(&call, &target),
+            "organization" => people::organization(&call, &target),
+            "users" => people::users(&call, &target),
+            "groups" => people::groups(&call, &target),
+            "directoryObjects" => people::any(&call, &target),
+            "auditLogs/signIns" => sign_ins::serve(&call, &target),
+            other => Err(GraphError::unknown_segment(other)),
         }
     }
 }
 
-fn unknown_segment(segments: &[&str]) -> GraphError {
-    let segment: String = segments.first().unwrap_or(&"").chars().take(64).collect();
-    let message = format!("Resource not found for the segment '{segment}'.");
-    GraphError::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+fn written(answer: Answer) -> Response {
+    let mut response = match answer.body {
+        Content::Json(body) => json(answer.status, &body),
+        Content::Text(text) => super::text(answer.status, text),
+        Content::Nothing => {
+            let mut response = Response::new(Body::whole(""));
+            *response.status_mut() = answer.status;
+            return response;
+        }
+    };
+    let headers = response.headers_mut();
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ODATA_JSON));
+    }
+    headers.insert("odata-version", HeaderValue::from_static("4.0"));
+    if let Some(location) = answer.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
+    response
 }
 
-/// `$filter` and its like would change the answer: better refused than passed over.
-fn system_query_option(exchange: &Exchange) -> Option<String> {
-    let query = exchange.head.uri.query()?;
-    url::form_urlencoded::parse(query.as_bytes())
-        .map(|(name, _)| name.chars().take(32).collect::<String>())
-        .find(|name| name.starts_with('$'))
+/// The body, within bounds. It is looked at only if it is said to be JSON, as it then is.
+async fn input<B>(exchange: &Exchange, body: B) -> Result<Input, GraphError>
+where
+    B: hyper::body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    if exchange.is_read() {
+        return Ok(Input::Nothing);
+    }
+    let limits = &exchange.state.limits;
+    let refused = |status, message: &str| Err(GraphError::new(status, "BadRequest", message));
+    let bytes = match read(body, limits.body_bytes, limits.body).await {
+        Ok(bytes) => bytes,
+        Err(BodyError::TooLong) => {
+            return refused(StatusCode::PAYLOAD_TOO_LARGE, "The request's payload is too large.");
+        }
+        Err(BodyError::TooSlow) => return refused(StatusCode::REQUEST_TIMEOUT, "The payload did not come in time."),
+        Err(BodyError::Broken) => return refused(StatusCode::BAD_REQUEST, "The payload broke off."),
+    };
+    if bytes.is_empty() {
+        return Ok(Input::Nothing);
+    }
+    let kind = exchange.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return Ok(Input::NoJson);
+    }
+    Ok(serde_json::from_slice::<Value>(&bytes).map_or(Input::NoJson, Input::Json))
+}
+
+/// The service root, as this client calls it, and what comes after it.
+fn split(exchange: &Exchange) -> (String, &str) {
+    let path = exchange.head.uri.path().trim_start_matches('/');
+    let inner = path.strip_prefix("graph/");
+    let graph = if inner.is_some() { "/graph" } else { "" };
+    let rest = inner.unwrap_or(path).trim_start_matches('/');
+    let rest = rest.strip_prefix("v1.0").unwrap_or(rest);
+    (format!("{}{graph}/v1.0/", exchange.base), rest)
 }
 
 /// Where tokens for this Graph come from.
@@ -221,20 +203,13 @@ fn login_base(exchange: &Exchange) -> &str {
     if by_its_name { "https://login.microsoftonline.com" } else { &exchange.base }
 }
 
-fn service_root(exchange: &Exchange) -> String {
-    let path = exchange.head.uri.path();
-    let graph = if path.trim_start_matches('/').starts_with("graph/") { "/graph" } else { "" };
-    format!("{}{graph}/v1.0/", exchange.base)
+/// With its own two characters and padding, as APIs write challenges and Graph writes bytes.
+fn standard_base64(bytes: &[u8]) -> String {
+    let mut text = base64url::encode(bytes).replace('-', "+").replace('_', "/");
+    text.extend(std::iter::repeat_n('=', (4 - text.len() % 4) % 4));
+    text
 }
 
-/// Any of these application permissions will do (Microsoft Graph reference, "Permissions" of each operation).
-const READ_ORGANIZATION: &[&str] =
-    &["Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
-const READ_USERS: &[&str] = &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
-const READ_APPLICATIONS: &[&str] = &[
-    "Application.Read.All",
-    "Application.ReadWrite.All",
-    "Application.ReadWrite.OwnedBy",
-    "Directory.Read.All",
-    "Directory.ReadWrite.All",
-];
+/// What Graph says that its answers are.
+const ODATA_JSON: &str =
+    "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";

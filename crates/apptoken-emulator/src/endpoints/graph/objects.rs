@@ -1,9 +1,16 @@
 //! The directory's objects as Graph v1.0 writes them.
 
 use jiff::Timestamp;
-use serde_json::{Value, json as value};
+use serde_json::{Map, Value, json as value};
+use uuid::Uuid;
 
-use crate::directory::{Application, Snapshot, Tenant, TokenVersion, User};
+use super::query::Item;
+use super::standard_base64;
+use crate::directory::properties::{self, Properties};
+use crate::directory::{
+    AppRole, AppRoleAssignment, Application, FederatedCredential, Group, KeyCredential, MemberType, Secret,
+    ServicePrincipal, Snapshot, Tenant, TokenVersion, User, sha256,
+};
 
 pub(super) fn organization(tenant: &Tenant) -> Value {
     let domains = tenant.domains.iter().map(|domain| {
@@ -19,6 +26,7 @@ pub(super) fn organization(tenant: &Tenant) -> Value {
     value!({
         "id": tenant.id,
         "createdDateTime": date(tenant.created),
+        "deletedDateTime": null,
         "displayName": tenant.display_name,
         "tenantType": "AAD",
         "verifiedDomains": domains.collect::<Vec<_>>(),
@@ -26,88 +34,240 @@ pub(super) fn organization(tenant: &Tenant) -> Value {
 }
 
 pub(super) fn user(user: &User) -> Value {
-    value!({
-        "businessPhones": [],
-        "displayName": user.display_name,
-        "givenName": null,
-        "id": user.id,
-        "jobTitle": null,
-        "mail": null,
-        "mobilePhone": null,
-        "officeLocation": null,
-        "preferredLanguage": null,
-        "surname": null,
-        "userPrincipalName": user.user_principal_name,
-    })
-}
-
-/// Those registered in this tenant, by name.
-pub(super) fn applications(directory: &Snapshot, tenant: &Tenant) -> Vec<Value> {
-    let mut here: Vec<_> = directory.applications().filter(|app| registered(app, tenant)).collect();
-    here.sort_by_key(|app| (&app.display_name, app.app_id));
-    here.into_iter().map(application).collect()
-}
-
-/// A managed identity has a service principal and no registration.
-fn registered(app: &Application, tenant: &Tenant) -> bool {
-    app.home_tenant == Some(tenant.id) && app.managed_identity.is_none()
-}
-
-fn application(app: &Application) -> Value {
-    let roles = app.app_roles.iter().map(|role| {
+    whole(
+        properties::USER,
+        &user.further,
         value!({
-            "allowedMemberTypes": ["Application"],
-            "description": role.display_name,
-            "displayName": role.display_name,
-            "id": role.id,
-            "isEnabled": true,
-            "value": role.value,
-        })
-    });
+            "deletedDateTime": null,
+            "displayName": user.display_name,
+            "id": user.id,
+            "userPrincipalName": user.user_principal_name,
+        }),
+    )
+}
+
+pub(super) fn group(group: &Group) -> Value {
+    whole(
+        properties::GROUP,
+        &group.further,
+        value!({
+            "deletedDateTime": null,
+            "displayName": group.display_name,
+            "id": group.id,
+        }),
+    )
+}
+
+pub(super) fn application(app: &Application, tenant: &Tenant) -> Value {
     let wishes = app.required_resource_access.iter().map(|wish| {
-        let roles = wish.app_roles.iter().map(|id| value!({ "id": id, "type": "Role" }));
-        value!({ "resourceAppId": wish.resource, "resourceAccess": roles.collect::<Vec<_>>() })
+        let of_type = |kind: &'static str| move |id: &Uuid| value!({ "id": id, "type": kind });
+        let roles = wish.app_roles.iter().map(of_type("Role"));
+        let access: Vec<_> = roles.chain(wish.scopes.iter().map(of_type("Scope"))).collect();
+        value!({ "resourceAppId": wish.resource, "resourceAccess": access })
     });
-    let secrets = app.secrets.iter().map(|secret| {
+    let mut object = whole(
+        properties::APPLICATION,
+        &app.further,
         value!({
-            "displayName": secret.display_name,
-            "endDateTime": date(secret.end),
-            "keyId": secret.key_id,
-            "secretText": null,
-            "startDateTime": date(secret.start),
-        })
-    });
-    let certificates = app.certificates.iter().map(|key| {
-        value!({
-            "customKeyIdentifier": key.certificate.thumbprint_hex(),
-            "displayName": key.display_name,
-            "endDateTime": date(key.certificate.not_after()),
-            "key": null,
-            "keyId": key.key_id,
-            "startDateTime": date(key.certificate.not_before()),
-            "type": "AsymmetricX509Cert",
-            "usage": "Verify",
-        })
-    });
-    let version = match app.token_version {
+            "id": app.id,
+            "appId": app.app_id,
+            "appRoles": app.app_roles.iter().map(app_role).collect::<Vec<_>>(),
+            "createdDateTime": date(app.created),
+            "deletedDateTime": null,
+            "disabledByMicrosoftStatus": null,
+            "displayName": app.display_name,
+            "identifierUris": app.identifier_uris,
+            "keyCredentials": app.certificates.iter().map(key_credential).collect::<Vec<_>>(),
+            "passwordCredentials": app.secrets.iter().map(password_credential).collect::<Vec<_>>(),
+            "publisherDomain": tenant.default_domain,
+            "requiredResourceAccess": wishes.collect::<Vec<_>>(),
+            "signInAudience": app.sign_in_audience,
+            "verifiedPublisher": { "displayName": null, "verifiedPublisherId": null, "addedDateTime": null },
+        }),
+    );
+    object["api"]["requestedAccessTokenVersion"] = match app.token_version {
         TokenVersion::V1 => Value::Null,
         TokenVersion::V2 => 2.into(),
     };
+    object
+}
+
+pub(super) fn service_principal(principal: &ServicePrincipal, app: &Application) -> Value {
+    let mut names = vec![app.app_id.to_string()];
+    names.extend(app.identifier_uris.iter().cloned());
+    let identity = app.managed_identity.as_ref();
+    let alternative = identity.map(|identity| {
+        vec![
+            format!("isExplicit={}", if identity.system_assigned { "False" } else { "True" }),
+            identity.resource_id.clone(),
+        ]
+    });
+    // what the registration says, a service principal repeats
+    let further = properties::APPLICATION.whole(&app.further);
+    whole(
+        properties::SERVICE_PRINCIPAL,
+        &principal.further,
+        value!({
+            "id": principal.id,
+            "accountEnabled": principal.account_enabled,
+            "alternativeNames": alternative.unwrap_or_default(),
+            "appDescription": further["description"],
+            "appDisplayName": app.display_name,
+            "appId": app.app_id,
+            "appOwnerOrganizationId": if app.first_party { Some(MICROSOFT) } else { app.home_tenant },
+            "appRoleAssignmentRequired": principal.app_role_assignment_required,
+            "appRoles": app.app_roles.iter().map(app_role).collect::<Vec<_>>(),
+            "applicationTemplateId": null,
+            "createdDateTime": date(principal.created),
+            "deletedDateTime": null,
+            "disabledByMicrosoftStatus": null,
+            "displayName": app.display_name,
+            "info": further["info"],
+            "keyCredentials": [],
+            "oauth2PermissionScopes": further["api"]["oauth2PermissionScopes"],
+            "passwordCredentials": [],
+            "servicePrincipalNames": names,
+            "servicePrincipalType": if identity.is_some() { "ManagedIdentity" } else { "Application" },
+            "signInAudience": app.sign_in_audience,
+            "verifiedPublisher": { "displayName": null, "verifiedPublisherId": null, "addedDateTime": null },
+        }),
+    )
+}
+
+fn app_role(role: &AppRole) -> Value {
+    let types = role.allowed_member_types.iter().map(|kind| match kind {
+        MemberType::Application => "Application",
+        MemberType::User => "User",
+    });
     value!({
-        "id": app.id,
-        "api": { "requestedAccessTokenVersion": version },
-        "appId": app.app_id,
-        "appRoles": roles.collect::<Vec<_>>(),
-        "createdDateTime": date(app.created),
-        "displayName": app.display_name,
-        "identifierUris": app.identifier_uris,
-        "keyCredentials": certificates.collect::<Vec<_>>(),
-        "passwordCredentials": secrets.collect::<Vec<_>>(),
-        "requiredResourceAccess": wishes.collect::<Vec<_>>(),
-        "signInAudience": app.sign_in_audience,
+        "allowedMemberTypes": types.collect::<Vec<_>>(),
+        "description": role.description,
+        "displayName": role.display_name,
+        "id": role.id,
+        "isEnabled": role.enabled,
+        "origin": "Application",
+        "value": role.value,
     })
 }
 
-fn date(unix: i64) -> Option<String> {
+/// An assignment of a role, from the client's side and from the API's alike.
+pub(super) fn assignment(
+    assignment: &AppRoleAssignment,
+    (principal, app): (&ServicePrincipal, &Application),
+    (resource, api): (&ServicePrincipal, &Application),
+) -> Value {
+    value!({
+        "id": assignment_id(assignment, principal),
+        "appRoleId": assignment.app_role,
+        "createdDateTime": date(assignment.created),
+        "deletedDateTime": null,
+        "principalDisplayName": app.display_name,
+        "principalId": principal.id,
+        "principalType": "ServicePrincipal",
+        "resourceDisplayName": api.display_name,
+        "resourceId": resource.id,
+    })
+}
+
+/// As Graph's: it begins with the principal's id, and nobody can read the rest.
+pub(super) fn assignment_id(assignment: &AppRoleAssignment, principal: &ServicePrincipal) -> String {
+    let digest = sha256(&format!("{}/{}/{}", principal.id, assignment.resource, assignment.app_role));
+    let mut bytes = principal.id.to_bytes_le().to_vec();
+    bytes.extend(&digest[..16]);
+    apptoken_jose::base64url::encode(&bytes)
+}
+
+pub(super) fn password_credential(secret: &Secret) -> Value {
+    value!({
+        "customKeyIdentifier": null,
+        "displayName": secret.display_name,
+        "endDateTime": date(secret.end),
+        "hint": secret.hint,
+        "keyId": secret.key_id,
+        "secretText": null,
+        "startDateTime": date(secret.start),
+    })
+}
+
+pub(super) fn key_credential(key: &KeyCredential) -> Value {
+    value!({
+        "customKeyIdentifier": key.certificate.thumbprint_hex(),
+        "displayName": key.display_name,
+        "endDateTime": date(key.certificate.not_after()),
+        "key": null,
+        "keyId": key.key_id,
+        "startDateTime": date(key.certificate.not_before()),
+        "type": "AsymmetricX509Cert",
+        "usage": "Verify",
+    })
+}
+
+/// The certificate itself, which is shown only where `$select` names it.
+pub(super) fn with_key(mut object: Value, app: &Application) -> Value {
+    for (shown, key) in object["keyCredentials"].as_array_mut().into_iter().flatten().zip(&app.certificates) {
+        shown["key"] = standard_base64(key.certificate.der()).into();
+    }
+    object
+}
+
+pub(super) fn federated(credential: &FederatedCredential) -> Value {
+    value!({
+        "id": credential.id,
+        "name": credential.name,
+        "issuer": credential.issuer,
+        "subject": credential.subject,
+        "description": if credential.description.is_empty() { None } else { Some(&credential.description) },
+        "audiences": [credential.audience],
+    })
+}
+
+/// A user, group, application or service principal of a tenant, said to be of its type.
+pub(super) fn any(directory: &Snapshot, tenant: &Tenant, id: Uuid) -> Option<Value> {
+    let typed = |kind: &str, mut object: Value| {
+        object["@odata.type"] = format!("#microsoft.graph.{kind}").into();
+        object
+    };
+    if let Some(found) = tenant.users.iter().find(|user| user.id == id) {
+        return Some(typed("user", user(found)));
+    }
+    if let Some(found) = tenant.groups.iter().find(|group| group.id == id) {
+        return Some(typed("group", group(found)));
+    }
+    if let Some(found) = tenant.service_principals().find(|principal| principal.id == id) {
+        return Some(typed("servicePrincipal", service_principal(found, directory.application(found.app_id)?)));
+    }
+    let found = directory.applications().find(|app| app.id == id && registered(app, tenant))?;
+    Some(typed("application", application(found, tenant)))
+}
+
+/// A managed identity has a service principal and no registration.
+pub(super) fn registered(app: &Application, tenant: &Tenant) -> bool {
+    app.home_tenant == Some(tenant.id) && app.managed_identity.is_none()
+}
+
+/// By name.
+pub(super) fn named(object: Value) -> Item {
+    let name = object["displayName"].as_str().unwrap_or_default();
+    let name: String = name.to_lowercase().chars().take(256).collect();
+    Item { place: vec![name.into(), object["id"].clone()], object }
+}
+
+/// As they are listed.
+pub(super) fn numbered(objects: impl Iterator<Item = Value>) -> Vec<Item> {
+    objects.enumerate().map(|(i, object)| Item { place: vec![i.into(), object["id"].clone()], object }).collect()
+}
+
+pub(super) fn date(unix: i64) -> Option<String> {
     Some(Timestamp::from_second(unix).ok()?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
+
+fn whole(properties: Properties, further: &Map<String, Value>, known: Value) -> Value {
+    let mut object = properties.whole(further);
+    if let Value::Object(known) = known {
+        object.extend(known);
+    }
+    object.into()
+}
+
+/// Where Microsoft's own applications are registered.
+const MICROSOFT: Uuid = uuid::uuid!("f8cdef31-a31e-4b4a-93e4-5f571e91255a");

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::directory::{AppRole, Application, SignInAudience, Snapshot, TokenVersion};
+use crate::directory::{AppRole, Application, Snapshot, TokenVersion};
 use crate::portal::words;
 
 /// What the page shows of an application.
@@ -88,7 +88,7 @@ impl AppView {
             name: app.display_name.clone(),
             home: home.map_or_else(|| "Microsoft".into(), |tenant| tenant.default_domain.clone()),
             home_id: app.home_tenant.map(|id| id.to_string()).unwrap_or_default(),
-            multiple: app.sign_in_audience == SignInAudience::AzureADMultipleOrgs,
+            multiple: !app.sign_in_audience.is_one_tenant(),
             created: words::time(app.created),
             editable: !app.first_party && app.managed_identity.is_none(),
             managed: app.managed_identity.as_ref().map(|identity| identity.resource_id.clone()),
