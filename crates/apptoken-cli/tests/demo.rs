@@ -78,10 +78,10 @@ fn kept_running_it_can_be_joined() {
 
 #[test]
 fn the_emulator_prints_what_its_clients_need() {
-    let mut emulator = child(&["emulator", "--log", "json"]);
+    let mut emulator = child(&["emulator", "--admin", "--log", "json"]);
     let mut exports = Vec::new();
     let mut out = BufReader::new(emulator.0.stdout.take().unwrap());
-    while exports.len() < 5 {
+    while exports.len() < 9 {
         let mut line = String::new();
         assert!(out.read_line(&mut line).unwrap() > 0, "it ended");
         let (name, value) = line.trim_end().strip_prefix("export ").unwrap().split_once('=').unwrap();
@@ -96,6 +96,18 @@ fn the_emulator_prints_what_its_clients_need() {
     assert!(out.read_line(&mut line).unwrap() > 0, "it ended");
     let sign_in: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&sign_in["sequence"], &sign_in["outcome"]), (&json!(1), &json!("granted")), "--log json");
+
+    let value = |name: &str| exports.iter().find(|(other, _)| other == name).unwrap().1.clone();
+    let applications = format!("{}/v1.0/applications", value("APPTOKEN_GRAPH"));
+    let mut call = apptoken(&["call", &applications, "-s", "https://graph.microsoft.com/.default"]);
+    for name in ["TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"] {
+        call.env(format!("APPTOKEN_{name}"), value(&format!("APPTOKEN_ADMIN_{name}")));
+    }
+    for name in ["APPTOKEN_AUTHORITY", "APPTOKEN_CA_FILE"] {
+        call.env(name, value(name));
+    }
+    let said = run(&mut call);
+    assert!(said.out.contains("TodoList daemon"), "the administrator sees what there is: {} {}", said.out, said.err);
 
     #[cfg(unix)]
     {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use apptoken_emulator::{Emulator, IssuerMode};
+use zeroize::Zeroizing;
 
 use crate::demo::interrupted;
 use crate::exit::Failure;
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// Ask every HTTPS client for a certificate (mutual TLS), not only by Entra's own names for it
     #[arg(long)]
     client_certificates: bool,
+    /// Print, once, the secret of an application that may do through Graph what an administrator does
+    #[arg(long, value_name = "TENANT", num_args = 0..=1, default_missing_value = "")]
+    admin: Option<String>,
     /// Whose issuers its tokens carry
     #[arg(long, value_enum, default_value_t = Issuers::Entra)]
     issuer_mode: Issuers,
@@ -98,6 +102,11 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         }
         terminal.progress(format_args!("then, elsewhere: apptoken token -s {STARTER_SCOPE} | apptoken decode"));
     }
+    if let Some(tenant) = &args.admin {
+        for line in admin(&entra, tenant)? {
+            terminal.result(format_args!("{}", line.as_str()))?;
+        }
+    }
     terminal.progress(format_args!("portal: {}", entra.portal_url()));
     if args.sign_ins_as_json {
         tokio::select! {
@@ -109,6 +118,25 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     }
     entra.shutdown().await;
     Ok(())
+}
+
+/// The bootstrap administrator of a tenant, or of the only one: where Graph is, and how to sign in.
+fn admin(entra: &Emulator, tenant: &str) -> Result<[Zeroizing<String>; 4], Failure> {
+    let directory = entra.directory().snapshot();
+    let mut domains: Vec<_> = directory.tenants().map(|tenant| tenant.default_domain.clone()).collect();
+    domains.sort_unstable();
+    let named = if tenant.is_empty() && domains.len() == 1 { &domains[0] } else { tenant };
+    let Some(tenant) = directory.tenant(named) else {
+        return Err(Failure::usage(format!("--admin takes one of the tenants {}", domains.join(", "))));
+    };
+    let made = entra.directory().add_admin_application(&tenant.id.to_string());
+    let (client_id, secret) = made.map_err(|error| Failure::usage("no administrator was made").because(&error))?;
+    Ok([
+        format!("export APPTOKEN_GRAPH={}", entra.graph_url()).into(),
+        format!("export APPTOKEN_ADMIN_TENANT_ID={}", tenant.id).into(),
+        format!("export APPTOKEN_ADMIN_CLIENT_ID={client_id}").into(),
+        format!("export APPTOKEN_ADMIN_CLIENT_SECRET={}", secret.text.as_str()).into(),
+    ])
 }
 
 /// Each sign-in as a line of JSON, when it happens.
@@ -181,4 +209,5 @@ Examples:
   apptoken emulator --port 8443 --seed directory.json --export-ca ca.pem
   apptoken emulator --data ~/.local/share/entra --port 8443
   apptoken emulator --issuer-mode local
+  apptoken emulator --admin
   apptoken emulator --log json | jq 'select(.code)'";

@@ -227,18 +227,18 @@ mod tests {
 
     use super::*;
 
-    fn set(all: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), Unfit> {
-        APPLICATION.set(all, name, &value)
+    fn set(all: &mut Map<String, Value>, name: &str, value: &Value) -> Result<(), Unfit> {
+        APPLICATION.set(all, name, value)
     }
 
     #[test]
     fn a_change_of_an_object_keeps_its_other_members() {
         let mut all = Map::new();
-        set(&mut all, "web", json!({ "redirectUris": ["https://a"] })).unwrap();
-        set(&mut all, "web", json!({ "homePageUrl": "https://h" })).unwrap();
-        set(&mut all, "web", json!({ "implicitGrantSettings": { "enableIdTokenIssuance": true } })).unwrap();
-        set(&mut all, "notes", json!("n")).unwrap();
-        set(&mut all, "notes", Value::Null).unwrap();
+        set(&mut all, "web", &json!({ "redirectUris": ["https://a"] })).unwrap();
+        set(&mut all, "web", &json!({ "homePageUrl": "https://h" })).unwrap();
+        set(&mut all, "web", &json!({ "implicitGrantSettings": { "enableIdTokenIssuance": true } })).unwrap();
+        set(&mut all, "notes", &json!("n")).unwrap();
+        set(&mut all, "notes", &Value::Null).unwrap();
         let whole = APPLICATION.whole(&all);
         assert_eq!(
             whole["web"],
@@ -261,7 +261,7 @@ mod tests {
             ("tags", json!("a"), Unfit::Value("tags".into())),
             ("isFallbackPublicClient", json!("yes"), Unfit::Value("isFallbackPublicClient".into())),
         ] {
-            assert_eq!(set(&mut all, name, value), Err(unfit));
+            assert_eq!(set(&mut all, name, &value), Err(unfit));
         }
         assert!(all.is_empty());
     }

@@ -45,9 +45,9 @@ async fn paths_and_queries_are_bounded() {
         "auditLogs/planets".into(),
         format!("applications?$filter={}displayName eq 'x'{}", "(".repeat(500), ")".repeat(500)),
         format!("applications?$filter={}displayName eq 'x'", "not ".repeat(500)),
-        format!("applications?$filter=displayName in ({})", vec!["'x'"; 300].join(",")),
+        format!("applications?$filter=displayName in ({})", ["'x'"; 300].join(",")),
         format!("applications?$skiptoken={}", "A".repeat(20_000)),
-        format!("applications?$orderby={}", vec!["displayName"; 50].join(",")),
+        format!("applications?$orderby={}", ["displayName"; 50].join(",")),
         format!("users/{DAEMON}/planets"),
         "applications/$count/x".into(),
     ] {

@@ -66,7 +66,7 @@ async fn filters_that_graph_does_not_take() {
         let refused = desk.get(&format!("applications?$filter={filter}")).await;
         assert_eq!(refused.refusal(), (400, code), "{filter}");
     }
-    let sixteen = vec!["displayName eq 'x'"; 16].join(" or ");
+    let sixteen = ["displayName eq 'x'"; 16].join(" or ");
     let refused = desk.get(&format!("applications?$filter={sixteen}")).await;
     assert_eq!(refused.refusal(), (400, "Request_UnsupportedQuery"));
 }
