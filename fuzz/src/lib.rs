@@ -1,4 +1,6 @@
-//! What the targets share: a client whose authority answers with the fuzzer's bytes. Everything but the network is real.
+//! What the targets share: the local Entra ID without sockets, and a client whose authority answers with the fuzzer's bytes. Everything but the network is real.
+
+pub mod entra;
 
 use std::future::Future;
 use std::pin::pin;
