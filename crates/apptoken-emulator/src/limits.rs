@@ -12,6 +12,8 @@ pub struct Limits {
     pub head: Duration,
     /// Time for the body of a request; 15 s.
     pub body: Duration,
+    /// Time for a client to make room for more of an answer, when it has stopped reading; 30 s.
+    pub write: Duration,
     /// Longest body, bytes; 128 KiB.
     pub body_bytes: usize,
     /// Connections at a time; 4,096. More are closed at once.
@@ -32,6 +34,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(30),
             body: Duration::from_secs(15),
+            write: Duration::from_secs(30),
             body_bytes: 128 * 1024,
             connections: 4096,
             issuer_document: Duration::from_secs(5),

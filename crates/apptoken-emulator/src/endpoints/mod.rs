@@ -11,6 +11,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::rand;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
@@ -157,6 +158,7 @@ impl Exchange {
     /// A new trace id, and the client's own id from where the client libraries put it: a header (MSAL Python, Go,
     /// .NET), the query or the body (MSAL Node), another header (the Azure SDKs).
     pub(crate) fn ids(&self, in_body: Option<&str>) -> Ids {
+        let [trace, made_up] = two_ids();
         let named = |text: &str| Uuid::try_parse(text.trim()).ok();
         let correlation = self
             .header("client-request-id")
@@ -164,8 +166,8 @@ impl Exchange {
             .or_else(|| self.query("client-request-id").as_deref().and_then(named))
             .or_else(|| in_body.and_then(named))
             .or_else(|| self.header("x-ms-client-request-id").and_then(named))
-            .unwrap_or_else(Uuid::new_v4);
-        Ids { trace: Uuid::new_v4(), correlation }
+            .unwrap_or(made_up);
+        Ids { trace, correlation }
     }
 }
 
@@ -176,6 +178,15 @@ pub(crate) trait RequestBody:
 }
 
 impl<B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>> RequestBody for B {}
+
+/// Random (RFC 9562 §5.4), by AWS-LC's generator: `Uuid::new_v4` asks the kernel for each.
+fn two_ids() -> [Uuid; 2] {
+    let mut random = [[0; 16]; 2];
+    match rand::fill(random.as_flattened_mut()) {
+        Ok(()) => random.map(|bytes| uuid::Builder::from_random_bytes(bytes).into_uuid()),
+        Err(_) => [Uuid::new_v4(), Uuid::new_v4()],
+    }
+}
 
 /// Why a body could not be read.
 pub(crate) enum BodyError {

@@ -7,6 +7,7 @@ mod tls;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use apptoken_jose::Certificate;
@@ -86,7 +87,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 async fn connection(tcp: TcpStream, tls: Option<Acceptor>, state: Arc<State>, stop: Stop) {
     // Small answers, each awaited by a client: nothing to gain from Nagle's delay.
     let _ = tcp.set_nodelay(true);
-    let (socket, reset) = Socket::new(tcp);
+    let (socket, reset) = Socket::new(tcp, state.limits.write);
     let Some(tls) = tls else {
         return http(socket, Protocol::Http1, state, stop, reset, Security::None).await;
     };
@@ -120,9 +121,11 @@ where
 {
     let limits = state.limits.clone();
     let grace = limits.shutdown;
+    let spoken = Arc::new(AtomicBool::new(false));
     let service = {
-        let stop = stop.clone();
+        let (stop, spoken) = (stop.clone(), Arc::clone(&spoken));
         service_fn(move |mut request: Request<Incoming>| {
+            spoken.store(true, Ordering::Relaxed);
             let secure = match &security {
                 Security::None => false,
                 Security::Tls { client_certificate } => {
@@ -167,6 +170,7 @@ where
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
+        () = silence(&spoken, limits.head) => return tracing::debug!("no request came"),
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             match tokio::time::timeout(grace, connection).await {
@@ -177,6 +181,14 @@ where
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Until so much time has passed without a request. HTTP/2's own timers begin only when its preface has come.
+async fn silence(spoken: &AtomicBool, limit: Duration) {
+    tokio::time::sleep(limit).await;
+    if spoken.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 
