@@ -96,7 +96,7 @@ fn starts(arguments: &Arguments) -> Result<()> {
         let _ = std::fs::remove_dir_all(&fresh);
         for times in [&mut cold, &mut warm] {
             let begun = Instant::now();
-            let emulator = Emulator::start(&arguments.apptoken, &arguments.folder)?;
+            let emulator = Emulator::start_with_data(&arguments.apptoken, &arguments.folder, &fresh)?;
             let listening = begun.elapsed();
             Load::new(&emulator.0)?.one()?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);

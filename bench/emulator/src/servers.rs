@@ -49,6 +49,11 @@ impl Emulator {
         Self::with(Command::new(apptoken).arg("emulator"), folder)
     }
 
+    /// With a data folder.
+    pub fn start_with_data(apptoken: &Path, folder: &Path, data: &Path) -> Result<Self> {
+        Self::with(Command::new(apptoken).arg("emulator").arg("--data").arg(data), folder)
+    }
+
     fn with(command: &mut Command, folder: &Path) -> Result<Self> {
         let (seed, ca) = (folder.join("seed.json"), folder.join("ca.pem"));
         fs::write(&seed, directory().to_string())?;
