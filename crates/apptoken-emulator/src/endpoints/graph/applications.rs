@@ -228,8 +228,8 @@ fn personal_accounts(
     version: Option<TokenVersion>,
     app: Option<&Application>,
 ) -> Result<(), GraphError> {
-    let audience = audience.or(app.map(|app| app.sign_in_audience));
-    let version = version.or(app.map(|app| app.token_version));
+    let audience = audience.or_else(|| app.map(|app| app.sign_in_audience));
+    let version = version.or_else(|| app.map(|app| app.token_version));
     if audience == Some(SignInAudience::AzureADandPersonalMicrosoftAccount) && version != Some(TokenVersion::V2) {
         return Err(GraphError::bad("Property api.requestedAccessTokenVersion is invalid."));
     }

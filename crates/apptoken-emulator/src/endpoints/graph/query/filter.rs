@@ -16,15 +16,15 @@ pub(super) struct Filter(Test);
 
 #[derive(Debug)]
 enum Test {
-    All(Vec<Test>),
-    Any(Vec<Test>),
-    Not(Box<Test>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
     Compare(String, Comparison, Literal),
     In(String, Vec<Literal>),
     StartsWith(String, String),
     EndsWith(String, String),
     /// One of the elements of a collection.
-    Element(String, Box<Test>),
+    Element(String, Box<Self>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
