@@ -1,64 +1,45 @@
-//! apptoken as a driver of the peers' harness: `cargo run --release -- --authority URL --ca FILE --case NAME`.
+//! apptoken as a driver of the peers' harness: `cargo run --release -- --authority URL --ca FILE --case NAME`. Beside the
+//! harness's cases it has some of its own, which measure what the machine allows in turns with what we do.
 
-use std::future::{Future, IntoFuture};
+mod calls;
+mod hits;
+mod limit;
+mod many;
+mod meanwhile;
+mod peer;
+mod storm;
+mod turns;
+mod wire;
 
-use apptoken::http::ReqwestTransport;
-use apptoken::{AccessToken, Certificate, ConfidentialClient, ConfidentialClientBuilder};
-use peers_harness::{Args, CLIENT_ID, Cred, Peer, SCOPE, SECRET, TENANT};
+use peers_harness::{Args, Out, Peer};
 
-struct Apptoken;
-
-impl Peer for Apptoken {
-    type Client = ConfidentialClient;
-    type Multi = ConfidentialClient;
-    type Tok = AccessToken;
-    const NAME: &'static str = "apptoken";
-
-    fn version() -> String {
-        "0.1.0".into()
-    }
-
-    fn open(args: &Args, cred: Cred) -> ConfidentialClient {
-        let builder = builder(args);
-        match cred {
-            Cred::Secret => builder.client_secret(SECRET),
-            Cred::Cert => {
-                let file = |name| format!("{}/{name}", args.ca_dir);
-                builder.certificate(Certificate::from_pem_files(file("client.crt"), file("client.key"), None).expect("a certificate"))
-            }
-        }
-        .build()
-        .expect("a client")
-    }
-
-    async fn get(client: &ConfidentialClient, scope: &str) -> AccessToken {
-        client.acquire_token_for_client(scope).await.expect("a token")
-    }
-
-    fn secret(token: &AccessToken) -> &str {
-        token.secret()
-    }
-
-    fn multi(args: &Args) -> ConfidentialClient {
-        Self::open(args, Cred::Secret)
-    }
-
-    async fn get_tenant(client: &mut ConfidentialClient, tenant: &str) -> AccessToken {
-        client.acquire_token_for_client(SCOPE).tenant(tenant).await.expect("a token")
-    }
-
-    fn hit_tenant<'a>(client: &'a ConfidentialClient, tenant: &'a str) -> impl Future<Output = AccessToken> + Send + 'a {
-        let hit = client.acquire_token_for_client(SCOPE).tenant(tenant).into_future();
-        async move { hit.await.expect("a token") }
-    }
-}
-
-fn builder(args: &Args) -> ConfidentialClientBuilder {
-    let ca = std::fs::read(&args.ca).expect("the CA");
-    let transport = ReqwestTransport::builder().add_root_certificate_pem(&ca).expect("the CA").trust_machine_roots(false).build();
-    ConfidentialClient::builder(CLIENT_ID).tenant(TENANT).authority(&args.authority).transport(transport)
-}
+use self::peer::Apptoken;
 
 fn main() {
-    peers_harness::run::<Apptoken>();
+    let Some(args) = args() else { return peers_harness::run::<Apptoken>() };
+    let ours = Out { peer: Apptoken::NAME, version: Apptoken::version() };
+    let limit = Out { peer: "limit", version: String::new() };
+    let (case, count) = match args.case.rsplit_once('-').map(|(case, count)| (case, count.parse::<usize>())) {
+        Some((case, Ok(count))) => (case.to_owned(), count),
+        _ => (args.case.clone(), 0),
+    };
+    match (case.as_str(), count) {
+        ("hit", 0) => hits::one_key(&args, &ours, &limit),
+        ("threads", 0) => hits::two_threads(&args, &ours, &limit),
+        ("many", count) => many::tenants(&args, count, &ours, &limit),
+        ("wire", 0) => wire::cold(&args, &ours, &limit),
+        ("herd", count @ 1..) => meanwhile::herd(&args, count, &ours),
+        ("isolation-hits", 0) => meanwhile::hits_beside_a_miss(&args, &ours),
+        ("storm", count) => storm::refreshes(&args, count, &ours),
+        _ => peers_harness::run::<Apptoken>(),
+    }
+}
+
+/// As the harness reads them; none for its case `once`, whose whole life is measured.
+fn args() -> Option<Args> {
+    let given: Vec<String> = std::env::args().collect();
+    let option = |name: &str| Some(given.get(given.iter().position(|word| word == name)? + 1)?.clone());
+    let case = option("--case").filter(|case| case != "once")?;
+    let ca_dir = std::env::var("PEERS_CA_DIR").unwrap_or_else(|_| "ca".into());
+    Some(Args { authority: option("--authority")?, ca: option("--ca")?, case, ca_dir })
 }

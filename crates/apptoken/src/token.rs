@@ -491,7 +491,8 @@ pub(crate) fn header(scheme: Scheme, credential: &[&str]) -> Result<HeaderValue,
         .ok()
         .filter(|value| {
             let credential = value.as_bytes().get(scheme.prefix().len()..).unwrap_or_default();
-            !credential.is_empty() && credential.iter().all(u8::is_ascii_graphic)
+            // to the end in any case, so that many bytes are looked at in one step
+            !credential.is_empty() && credential.iter().fold(true, |fits, byte| fits & byte.is_ascii_graphic())
         })
         .ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "the access token is empty or holds characters that no token has")

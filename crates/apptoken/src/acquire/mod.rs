@@ -4,6 +4,8 @@ mod keep;
 mod second_level;
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -287,7 +289,7 @@ fn flight(
 ) -> Arc<Flight<Result<AccessToken, Error>>> {
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
-    let correlation_id = call.correlation_id.unwrap_or_else(Uuid::new_v4);
+    let correlation_id = call.correlation_id.unwrap_or_else(new_correlation_id);
     let (rejected, generation) = (call.rejected(&slot), client.issuer.generation());
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
@@ -303,7 +305,9 @@ fn flight(
             rejected,
         };
         let began = client.clock.now();
-        let obtained = within(&*client.clock, limit, obtain(&client, &slot, number, asked))
+        // pinned here, as `within` would hold it twice: as its argument, and where it is polled
+        let obtaining = pin!(obtain(&client, &slot, number, asked));
+        let obtained = within(&*client.clock, limit, obtaining)
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)))
             .map_err(|error| {
@@ -370,6 +374,14 @@ pub(crate) async fn forget(client: &Inner) -> bool {
         }
     }
     told & level.clear(&client.clock).await
+}
+
+/// A random id (RFC 9562 §5.4). It is no secret: the standard library's per-instance hash keys are randomness enough, and no
+/// system call is made for them.
+fn new_correlation_id() -> Uuid {
+    let random = RandomState::new();
+    let bytes = u128::from(random.hash_one(0)) << 64 | u128::from(random.hash_one(1));
+    uuid::Builder::from_random_bytes(bytes.to_ne_bytes()).into_uuid()
 }
 
 fn too_slow(limit: Duration) -> Error {

@@ -1,12 +1,13 @@
 //! One token request: form, headers, answer (RFC 6749 §4.4).
 
+mod grant_body;
 mod response;
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use ::http::{Method, StatusCode};
+use ::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use secrecy::zeroize::Zeroizing;
 use url::form_urlencoded;
@@ -44,6 +45,7 @@ impl TokenRequest<'_> {
         let mut request = Request::new(self.form());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.address().parse().map_err(|_| self.not_sendable())?;
+        *request.headers_mut() = HeaderMap::with_capacity(ROOM);
         request.headers_mut().extend([
             (CONTENT_TYPE, text("application/x-www-form-urlencoded")),
             (ACCEPT, text("application/json")),
@@ -146,3 +148,5 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id
 const RETURN_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("return-client-request-id");
 /// Tells Entra that this client heeds `Retry-After` and 429.
 const LIB_CAPABILITY: HeaderName = HeaderName::from_static("x-ms-lib-capability");
+/// For the headers of a usual request, `reqwest`'s own included.
+const ROOM: usize = 24;

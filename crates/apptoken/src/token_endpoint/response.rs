@@ -13,6 +13,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::TokenRequest;
+use super::grant_body::GrantBody;
 use crate::Error;
 use crate::error::{Denied, ErrorKind};
 use crate::http::{Response, Skew, is_ill, retry_after};
@@ -29,19 +30,6 @@ pub(crate) struct Grant {
     /// is down.
     pub(crate) ext_expires_in: Option<Duration>,
     pub(crate) additional: Additional,
-}
-
-#[derive(Deserialize)]
-struct GrantBody<'a> {
-    #[serde(borrow)]
-    access_token: Cow<'a, str>,
-    token_type: String,
-    expires_in: Seconds,
-    /// These two are advice, which does without when it makes no sense.
-    #[serde(default)]
-    refresh_in: Value,
-    #[serde(default)]
-    ext_expires_in: Value,
 }
 
 /// `wanted` is what was asked for: a token of another type would be used wrongly.
@@ -65,7 +53,7 @@ pub(super) fn grant(response: &Response, wanted: Scheme) -> Result<Grant, Error>
         expires_in,
         refresh_in: lifetime(&body.refresh_in).filter(|refresh| *refresh < expires_in),
         ext_expires_in: lifetime(&body.ext_expires_in).filter(|extended| *extended > expires_in),
-        additional: additional(json(response)),
+        additional: if body.has_others { additional(json(response)) } else { Additional::default() },
     })
 }
 
@@ -209,7 +197,7 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// A lifetime that has to be there.
-struct Seconds(Duration);
+pub(super) struct Seconds(Duration);
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
