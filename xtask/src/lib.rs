@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod fuzz;
 pub mod interop;
 pub mod leaks;
+pub mod soak;
 pub mod test;
 mod tools;
 mod workspace;

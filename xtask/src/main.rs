@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{bench, fuzz, interop, test};
+use xtask::{bench, fuzz, interop, soak, test};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,6 +15,8 @@ fn main() -> ExitCode {
         (Some("fuzz"), []) => fuzz::run(None),
         (Some("fuzz"), [seconds]) => fuzz::run(Some(seconds)),
         (Some("bench"), [case, settings @ ..]) if case == "emulator" => bench::emulator(settings),
+        (Some("soak"), []) => soak::run(None),
+        (Some("soak"), [seconds]) => soak::run(Some(seconds)),
         (Some("bench"), cases) => bench::run(cases),
         (Some("-h" | "--help" | "help"), []) => {
             print!("{USAGE}");
@@ -42,5 +44,6 @@ usage: cargo xtask <chore>
   bench     apptoken beside its peers and beside what the machine allows, as one table of ratios; a whole run (twelve
             minutes, and ten to build the peers once) writes docs/performance.md. [--quick] [CASE ...]
             bench emulator [NAME=VALUE ...]: the local Entra ID beside RSA's limit and two servers from npm
+  soak      ten minutes, or so many seconds as are given, of full load on a fleet in which everything goes wrong now and then
   fuzz      every fuzz target, ten minutes each or so many seconds as are given; needs cargo-fuzz and a C++ compiler
 ";

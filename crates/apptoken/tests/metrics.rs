@@ -10,6 +10,8 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use apptoken::cache::TokenCache;
+use apptoken::cache::distributed::InMemoryCache;
 use apptoken::telemetry::export_metrics;
 use apptoken_emulator::Fault;
 use common::{TODO, World, minutes};
@@ -179,6 +181,14 @@ async fn figures_are_those_of_the_page() {
     assert_eq!((figures.get("apptoken.slots", ""), figures.get("apptoken.http.active_requests", "")), (0, 0));
 
     assert_eq!(figures.get("apptoken.slots.size", ""), 0);
+
+    // a second level is read, and the token written to it
+    assert_eq!(figures.get("apptoken.cache.duration", "outcome=answered"), 0, "there was none so far");
+    let shared = TokenCache::distributed(InMemoryCache::new()).build();
+    let sharing = world.bare().client_secret(common::secret()).token_cache(&shared).build().unwrap();
+    sharing.acquire_token_for_client(TODO).await.unwrap();
+    let figures = reader.figures();
+    assert!(figures.get("apptoken.cache.duration", "outcome=answered") >= 2, "{figures:#?}");
 
     // the page names all of them, and nothing else
     let listed = PAGE

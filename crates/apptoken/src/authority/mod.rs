@@ -16,7 +16,7 @@ mod tenant;
 
 use std::fmt;
 
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 pub(crate) use cloud::{Cloud, PUBLIC_CLOUD, token_exchange};
 pub(crate) use endpoints::{Endpoints, Net, Settings, TokenEndpoint, Wanted};
@@ -45,8 +45,9 @@ impl Authority {
     }
 
     /// `https://host[:port]`.
-    pub(crate) fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
+    pub(crate) fn origin(&self) -> &str {
+        // no user name is ever in it
+        &self.url[..Position::AfterPort]
     }
 
     pub(super) fn host(&self) -> Option<Host<&str>> {

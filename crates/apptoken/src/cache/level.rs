@@ -14,6 +14,7 @@ use super::token_cache::{Shared, Store};
 use super::{KeptToken, MsalCacheFile, TokenCache, disk};
 use crate::Error;
 use crate::clock::{Clock, within};
+use crate::telemetry;
 
 /// Whose tokens a client keeps in the second level.
 pub(crate) struct Owner {
@@ -152,13 +153,23 @@ impl Level {
             shared.counts.skipped.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        let (count, why) = match within(clock, shared.timing.deadline, work).await {
+        let began = clock.now();
+        let outcome = within(clock, shared.timing.deadline, work).await;
+        let took = clock.now().since(began);
+        let (count, why) = match outcome {
             Some(Ok(outcome)) => {
+                telemetry::cache("answered", took);
                 shared.breaker.succeeded();
                 return Some(outcome);
             }
-            Some(Err(error)) => (&shared.counts.errors, error),
-            None => (&shared.counts.timeouts, format!("no answer within {:?}", shared.timing.deadline).into()),
+            Some(Err(error)) => {
+                telemetry::cache("error", took);
+                (&shared.counts.errors, error)
+            }
+            None => {
+                telemetry::cache("timeout", took);
+                (&shared.counts.timeouts, format!("no answer within {:?}", shared.timing.deadline).into())
+            }
         };
         count.fetch_add(1, Ordering::Relaxed);
         if shared.breaker.failed(clock.now()) {

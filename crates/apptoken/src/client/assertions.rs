@@ -71,7 +71,7 @@ impl ConfidentialClient {
 
     /// Scheme, host and port of the authority.
     fn authority(&self) -> String {
-        self.app.endpoints.authority().origin()
+        self.app.endpoints.authority().origin().to_owned()
     }
 }
 

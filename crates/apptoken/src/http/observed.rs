@@ -28,10 +28,10 @@ impl Transport for Observed {
         match &outcome {
             Ok(response) => {
                 let status = response.status().as_u16();
-                let retry_after_ms = retry_after(response.headers()).map(telemetry::millis);
                 tracing::debug!(
                     name: "apptoken.http.try", target: TARGET,
-                    %method, host, status, retry_after_ms, duration_ms, "an answer"
+                    %method, host, status, duration_ms,
+                    retry_after_ms = retry_after(response.headers()).map(telemetry::millis), "an answer"
                 );
                 telemetry::http(Ok(status), duration);
             }

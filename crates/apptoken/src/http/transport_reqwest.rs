@@ -1,10 +1,12 @@
 use std::error::Error as _;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use ::http::Uri;
 use bytes::Bytes;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::pin::{self, ThumbprintPin};
@@ -24,6 +26,8 @@ pub struct ReqwestTransport {
     /// For plain HTTP, which is spoken on this machine only: a proxy would read the secret.
     direct: OnceLock<reqwest::Client>,
     showing: Showing,
+    /// The last request's, in the form that reqwest wants it in.
+    address: Mutex<Option<(Uri, Url)>>,
 }
 
 /// Settings of a [`ReqwestTransport`].
@@ -191,6 +195,7 @@ impl ReqwestTransportBuilder {
             client: OnceLock::new(),
             direct: OnceLock::new(),
             showing: Showing::default(),
+            address: Mutex::default(),
         }
     }
 
@@ -239,10 +244,13 @@ impl ReqwestTransportBuilder {
 
 impl Transport for ReqwestTransport {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let identity = request.extensions().get::<ClientIdentity>().cloned();
-        let request = reqwest::Request::try_from(request).map_err(classify)?;
+        let (parts, body) = request.into_parts();
+        let identity = parts.extensions.get::<ClientIdentity>();
+        let mut request = reqwest::Request::new(parts.method, self.address(&parts.uri)?);
+        *request.headers_mut() = parts.headers;
+        *request.body_mut() = Some(body.into());
         let plain = request.url().scheme() == "http";
-        let client = match &identity {
+        let client = match identity {
             Some(_) if plain => {
                 return Err(TransportError::new(TransportErrorKind::Setup, "plain HTTP shows no certificate"));
             }
@@ -259,6 +267,20 @@ impl Transport for ReqwestTransport {
 }
 
 impl ReqwestTransport {
+    /// `uri`, parsed anew only if it is not the last request's.
+    fn address(&self, uri: &Uri) -> Result<Url, TransportError> {
+        let mut last = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, url)) if known == uri => Ok(url.clone()),
+            _ => {
+                let parsed = Url::parse(&uri.to_string());
+                let url = parsed.map_err(|error| TransportError::new(TransportErrorKind::Setup, error))?;
+                *last = Some((uri.clone(), url.clone()));
+                Ok(url)
+            }
+        }
+    }
+
     /// The body, wiped when the last copy is dropped: it holds a token.
     async fn read(&self, mut answer: reqwest::Response) -> Result<Bytes, TransportError> {
         let limit = self.settings.max_response_bytes;

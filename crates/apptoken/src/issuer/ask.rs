@@ -84,7 +84,7 @@ impl App {
         let authority = self.endpoints.authority();
         let occasion = Occasion {
             client_id: &self.client_id,
-            authority: &authority.origin(),
+            authority: authority.origin(),
             form: authority.kind().assertion_form(),
             token_endpoint: endpoint.audience(),
             asked,

@@ -58,6 +58,13 @@ impl Acquisition {
         self.ended = true;
         let total = now.since(started);
         match outcome {
+            Ok(token) => metrics::served(token, now, total),
+            Err(error) => metrics::failed(error, reason, total),
+        }
+        if self.span.is_disabled() {
+            return;
+        }
+        match outcome {
             Ok(token) => {
                 let metadata = token.metadata();
                 self.span.record("outcome", "token");
@@ -68,7 +75,6 @@ impl Acquisition {
                 self.span.record("correlation_id", token.correlation_id().to_string());
                 self.span.record("http_ms", millis(metadata.duration_http));
                 self.span.record("cache_ms", millis(metadata.duration_cache));
-                metrics::served(token, now, total);
             }
             Err(error) => {
                 self.span.record("outcome", "error");
@@ -77,7 +83,6 @@ impl Acquisition {
                 self.span.record("error_kind", error.kind().in_words());
                 self.span.record("error_code", error.denied().map(Denied::error));
                 self.span.record("sts_error_code", error.denied().and_then(|denied| denied.codes().first()));
-                metrics::failed(error, reason, total);
             }
         }
         self.span.record("total_ms", millis(total));

@@ -63,6 +63,14 @@ pub(crate) fn http(outcome: Result<u16, &'static str>, duration: Duration) {
     let _ = (outcome, duration);
 }
 
+/// One question to the second level of the cache: it was answered, or it ended in an `error` or a `timeout`.
+pub(crate) fn cache(outcome: &'static str, duration: Duration) {
+    #[cfg(feature = "otel")]
+    otel::cache(outcome, duration);
+    #[cfg(not(feature = "otel"))]
+    let _ = (outcome, duration);
+}
+
 /// A request on its way: counted while this lives.
 #[derive(Debug)]
 pub(crate) struct InFlight(());

@@ -10,7 +10,7 @@ mod otel;
 pub(crate) use acquisition::{Acquisition, millis, request_span};
 pub(crate) use client_headers::{Caller, Told, client_headers, library_headers};
 pub(crate) use in_words::InWords;
-pub(crate) use metrics::{InFlight, SlotCount, background, bytes_kept, evicted, hit, http, replaced, swept};
+pub(crate) use metrics::{InFlight, SlotCount, background, bytes_kept, cache, evicted, hit, http, replaced, swept};
 #[cfg(feature = "otel")]
 pub use otel::export_metrics;
 

@@ -35,6 +35,7 @@ struct Recorded {
     failures: Counter<u64>,
     duration: Histogram<u64>,
     http_duration: Histogram<u64>,
+    cache_duration: Histogram<u64>,
     remaining_lifetime: Histogram<u64>,
 }
 
@@ -59,6 +60,12 @@ impl Recorded {
                 .u64_histogram("apptoken.http.duration")
                 .with_unit("ms")
                 .with_description("Duration of single HTTP exchanges with an issuer")
+                .with_boundaries(milliseconds.to_vec())
+                .build(),
+            cache_duration: meter
+                .u64_histogram("apptoken.cache.duration")
+                .with_unit("ms")
+                .with_description("Duration of single questions to the second level of the cache")
                 .with_boundaries(milliseconds.to_vec())
                 .build(),
             remaining_lifetime: meter
@@ -118,6 +125,11 @@ pub(super) fn http(outcome: Result<u16, &'static str>, duration: Duration) {
         Err(what) => KeyValue::new("error.type", what),
     };
     recorded.http_duration.record(millis(duration), &[attribute]);
+}
+
+pub(super) fn cache(outcome: &'static str, duration: Duration) {
+    let Some(recorded) = &*RECORDED.load() else { return };
+    recorded.cache_duration.record(millis(duration), &[KeyValue::new("outcome", outcome)]);
 }
 
 /// The instruments that are read when somebody collects.
