@@ -203,7 +203,7 @@ pub(super) const LINES: &[Line] = &[
     ),
     Line(
         "storm",
-        "refresh storm: most requests in a second beside the set rate",
+        "refresh storm: requests in a minute beside what the set rate allows",
         "storm.requests",
         Other::Ourselves("storm.rate"),
         Bar::Times(1.0),

@@ -162,7 +162,8 @@ fn build(sources: &Path, home: &Path) -> Result<()> {
 }
 
 fn build_ours(home: &Path) -> Result<PathBuf> {
-    let mut cargo = workspace::cargo(&["build", "--quiet", "--release", "--locked"]);
+    // its lock follows the workspace's dependencies by itself
+    let mut cargo = workspace::cargo(&["build", "--quiet", "--release"]);
     cargo.args(["--manifest-path", "bench/peers/Cargo.toml", "--target-dir"]).arg(home.join("ours"));
     workspace::run(&mut cargo)?;
     Ok(home.join("ours/release/apptoken-peers"))

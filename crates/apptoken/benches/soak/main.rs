@@ -5,6 +5,7 @@
 //! half; the second level is emptied and tampered with. It fails when a token is not the one that was asked for or has
 //! expired, when a key gets no valid token for too long, when an error is none that passes, or when memory grows.
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a program for a person")]
+#![allow(clippy::disallowed_methods, reason = "real time passes in a soak")]
 
 mod trouble;
 mod watch;
@@ -55,13 +56,13 @@ async fn soak(time: Duration) -> Report {
         failures.extend(task.await.err().map(|panic| panic.to_string()));
     }
     // when all is well again, every key has its token
-    world.entra.faults().clear();
+    world.heal();
     tokio::time::sleep(RECOVERY).await;
     for member in &members {
         for key in 0..world.keys() {
             let (tenant, api) = world.key(key);
             match member.acquire_token_for_client(api.scope()).tenant(tenant).await {
-                Ok(token) => failures.extend(world.wrong(&token, key)),
+                Ok(token) => watch.token(key, world.wrong(&token, key)),
                 Err(error) => failures.push(format!("{tenant} {}: after all trouble: {error}", api.scope())),
             }
         }

@@ -21,7 +21,6 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    #[expect(clippy::disallowed_methods, reason = "real time passes in a soak")]
     pub(crate) fn new(keys: usize) -> Self {
         Self {
             begun: Instant::now(),

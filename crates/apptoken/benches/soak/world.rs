@@ -28,8 +28,15 @@ impl World {
     pub(crate) async fn start() -> Self {
         let tenants: Vec<String> = (0..TENANTS).map(|n| format!("{n:08x}-0000-4000-8000-{n:012x}")).collect();
         let entra = Emulator::builder().seed(seed(&tenants)).start().await.expect("the emulator starts");
-        entra.faults().token_lifetime(Some(LIFE));
-        Self { entra, store: Arc::new(InMemoryCache::new()), tenants }
+        let world = Self { entra, store: Arc::new(InMemoryCache::new()), tenants };
+        world.heal();
+        world
+    }
+
+    /// Ends all faults.
+    pub(crate) fn heal(&self) {
+        self.entra.faults().clear();
+        self.entra.faults().token_lifetime(Some(LIFE));
     }
 
     /// A client with a memory that is too small for all keys.
@@ -59,7 +66,7 @@ impl World {
     }
 
     pub(crate) fn key(&self, number: usize) -> (&str, Api) {
-        (&self.tenants[number / 2], if number % 2 == 0 { Api::V1 } else { Api::V2 })
+        (&self.tenants[number / 2], if number.is_multiple_of(2) { Api::V1 } else { Api::V2 })
     }
 
     /// What is wrong with `token`, if it is not the one that `key` stands for, or is not valid now.

@@ -27,7 +27,7 @@ pub struct ReqwestTransport {
     direct: OnceLock<reqwest::Client>,
     showing: Showing,
     /// The last request's, in the form that reqwest wants it in.
-    address: Mutex<Option<(Uri, Url)>>,
+    address: Mutex<Option<Box<(Uri, Url)>>>,
 }
 
 /// Settings of a [`ReqwestTransport`].
@@ -270,12 +270,12 @@ impl ReqwestTransport {
     /// `uri`, parsed anew only if it is not the last request's.
     fn address(&self, uri: &Uri) -> Result<Url, TransportError> {
         let mut last = self.address.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
+        match last.as_deref() {
             Some((known, url)) if known == uri => Ok(url.clone()),
             _ => {
                 let parsed = Url::parse(&uri.to_string());
                 let url = parsed.map_err(|error| TransportError::new(TransportErrorKind::Setup, error))?;
-                *last = Some((uri.clone(), url.clone()));
+                *last = Some(Box::new((uri.clone(), url.clone())));
                 Ok(url)
             }
         }
