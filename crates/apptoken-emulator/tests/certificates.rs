@@ -5,7 +5,7 @@
 mod common;
 
 use apptoken_emulator::CredentialKind;
-use apptoken_jose::{Algorithm, jws};
+use apptoken_jose::{Algorithm, base64url, jws};
 use common::{CONTOSO, DAEMON, DaemonKey, Entra, daemon_key, start};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
@@ -63,6 +63,33 @@ async fn the_claims_that_real_clients_write() {
     ] {
         let answer = entra.assert(&mint(&x5t(&daemon), &changed(&claims(&entra), &change), &daemon)).await;
         assert_eq!(answer.status, 200, "{client}: {}", answer.json);
+    }
+}
+
+/// As the asynchronous half of azure-identity for Python writes it; the signature is over the padded text.
+#[tokio::test]
+async fn padded_parts() {
+    let entra = start().await;
+    let daemon = entra.new_certificate();
+    let padded = |bytes: &[u8]| {
+        let text = base64url::encode(bytes);
+        let padding = (4 - text.len() % 4) % 4;
+        text + &"=".repeat(padding)
+    };
+    for blanks in 0..3 {
+        let header = json!({ "typ": "JWT", "alg": "PS256", "x5t#S256": daemon.certificate.x5t_s256() });
+        let claims = format!("{}{}", claims(&entra), " ".repeat(blanks));
+        let signed = format!("{}.{}", padded(header.to_string().as_bytes()), padded(claims.as_bytes()));
+        let signature = padded(&daemon.key.sign(Algorithm::Ps256, signed.as_bytes()).unwrap());
+        assert!(signature.ends_with('='));
+        let answer = entra.assert(&format!("{signed}.{signature}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        let unpadded = format!("{}.{signature}", signed.replace('=', ""));
+        assert_eq!(
+            entra.assert(&unpadded).await.status == 200,
+            !signed.contains('='),
+            "the signature is over the text"
+        );
     }
 }
 

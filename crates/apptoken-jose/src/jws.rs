@@ -78,6 +78,19 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// The [`JwsError`] that names the first thing wrong.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
+        Self::read(token, base64url::decode)
+    }
+
+    /// As [`Self::parse`], with parts that may be padded, which RFC 7515 forbids: so writes the asynchronous half of
+    /// azure-identity for Python its client assertions, and Entra takes them.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_padded(token: &'a str) -> Result<Self, JwsError> {
+        Self::read(token, |part| base64url::decode(part.trim_end_matches('=')))
+    }
+
+    fn read(token: &'a str, decode: fn(&str) -> Result<Vec<u8>, JwsError>) -> Result<Self, JwsError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(JwsError::TooLong);
         }
@@ -87,10 +100,10 @@ impl<'a> Unverified<'a> {
             return Err(JwsError::Malformed);
         }
         Ok(Self {
-            header: Header::from_members(object(header)?)?,
-            claims: object(claims)?,
+            header: Header::from_members(object(&decode(header)?)?)?,
+            claims: object(&decode(claims)?)?,
             signed,
-            signature: base64url::decode(signature)?,
+            signature: decode(signature)?,
         })
     }
 
@@ -167,9 +180,8 @@ impl Header {
     }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, JwsError> {
-    let bytes = base64url::decode(part)?;
-    let Members { map, duplicate } = serde_json::from_slice(&bytes).map_err(|_| JwsError::Malformed)?;
+fn object(json: &[u8]) -> Result<Map<String, Value>, JwsError> {
+    let Members { map, duplicate } = serde_json::from_slice(json).map_err(|_| JwsError::Malformed)?;
     if duplicate { Err(JwsError::DuplicateMember) } else { Ok(map) }
 }
 

@@ -149,7 +149,7 @@ impl Verifier<'_> {
 
 /// Takes a client assertion apart.
 pub(crate) fn parse(assertion: &str) -> Result<Unverified<'_>, Refusal> {
-    Unverified::parse(assertion).map_err(|error| {
+    Unverified::parse_padded(assertion).map_err(|error| {
         Refusal::new(Code::AssertionMalformed, &[&error.to_string()]).evidence(
             "client_assertion",
             "a compact JWS of three base64url parts",

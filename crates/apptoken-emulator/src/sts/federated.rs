@@ -36,7 +36,7 @@ pub(crate) fn foreign_issuer(
     assertion: &str,
 ) -> Option<(String, Option<String>)> {
     let application = directory.application(guid(client_id)?).filter(|app| !app.federated.is_empty())?;
-    let jwt = Unverified::parse(assertion).ok()?;
+    let jwt = Unverified::parse_padded(assertion).ok()?;
     let issuer = text(jwt.claims(), "iss").ok()?;
     let trusted = application.federated.iter().any(|credential| credential.issuer == issuer);
     let foreign = trusted && own_tenant(directory, issuers, issuer).is_none() && !is_entra(issuer);

@@ -91,7 +91,7 @@ pub(crate) fn same_certificate(
     let Some(certificate) = request.certificate else {
         return if bound { Err(certificate_missing("for an assertion of type jwt-pop")) } else { Ok(()) };
     };
-    let Ok(jwt) = Unverified::parse(assertion) else { return Ok(()) };
+    let Ok(jwt) = Unverified::parse_padded(assertion) else { return Ok(()) };
     let own = jwt.claims().get("iss").and_then(Value::as_str);
     let own = own.is_some_and(|issuer| issuer.eq_ignore_ascii_case(&application.app_id.to_string()));
     if !bound && !own {
