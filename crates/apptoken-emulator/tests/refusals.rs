@@ -165,6 +165,14 @@ async fn the_secrets_id_is_told_apart_from_its_value() {
 }
 
 #[tokio::test]
+async fn the_log_names_the_application_of_a_request_that_names_no_tenant() {
+    let entra = start().await;
+    let answer = entra.send(entra.post(&format!("/{STRANGER}/oauth2/v2.0/token"), good(&[]))).await;
+    assert_eq!(answer.json["error_codes"], json!([90002]));
+    assert_eq!(entra.last_sign_in().app_id, Some(DAEMON.to_string()));
+}
+
+#[tokio::test]
 async fn secrets_expire_by_the_emulators_clock() {
     let entra = start().await;
     let (directory, daemon) = (entra.emulator.directory(), DAEMON.to_string());

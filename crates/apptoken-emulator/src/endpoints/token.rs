@@ -35,9 +35,10 @@ pub(crate) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
     if let Some(Fault::Latency(latency)) = &fault {
         tokio::time::sleep(*latency).await;
     }
-    let telemetry = form.as_ref().ok();
-    let ids = exchange.ids(telemetry.and_then(|form| form.get("client-request-id")));
+    let sent = form.as_ref().ok();
+    let ids = exchange.ids(sent.and_then(|form| form.get("client-request-id")));
     let mut log = entry(exchange, tenant, ids);
+    log.app_id = sent.and_then(|form| form.get("client_id")).map(sts::shown_client_id);
     let issuer_keys = match &form {
         Ok(form) => foreign_keys(exchange, form).await,
         Err(_) => None,
@@ -55,9 +56,6 @@ pub(crate) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
         Some(fault) => {
             log.outcome = Outcome::Faulted;
             log.message = Some(format!("fault: {fault:?}"));
-            if let Ok(form) = &form {
-                log.app_id = form.get("client_id").map(sts::shown_client_id);
-            }
             break_down(exchange, &asked, form, fault)
         }
     };
