@@ -1,44 +1,39 @@
 //! `cargo xtask interop`: programs that others wrote, unmodified, against the local Entra ID.
 
 mod cache_file;
-mod clients;
-mod demo;
+mod cases;
 mod outcome;
 mod runtimes;
+mod scene;
 mod unmodified;
 
 use std::fs;
 
-use self::clients::CLIENTS;
-use self::demo::Demo;
+use self::cases::Table;
 use self::outcome::Report;
 use self::runtimes::Runtimes;
 pub(crate) use self::runtimes::node_packages;
+use self::scene::Scene;
 use crate::{Result, workspace};
 
 /// Runs every part, each program in a process of its own, and fails if anything fails or nothing ran.
 pub fn run() -> Result<()> {
+    let table = Table::read()?;
     let target = workspace::target()?;
     let folder = target.join("interop");
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    workspace::run(&mut workspace::cargo(&[
-        "build",
-        "--locked",
-        "--package=apptoken-cli",
-        "--package=azure-identity-rust",
-    ]))?;
+    build(&["--package=apptoken-cli", "--package=azure-identity-rust"])?;
+    build(&["--package=apptoken-cli", "--example=interop"])?;
     let runtimes = Runtimes::install(&folder, &target.join("debug"))?;
-    let demo = Demo::start(&target.join("debug/apptoken"), &folder)?;
+    let scene = Scene::start(&target.join("debug/examples/interop"), &folder, &table.clients())?;
 
     let mut report = Report::default();
-    for client in &CLIENTS {
-        report.add(clients::run(client, &runtimes, &demo));
-    }
-    for outcome in cache_file::run(&runtimes, &demo, &folder) {
-        report.add(outcome);
-    }
-    for outcome in unmodified::run(&runtimes, &folder)? {
-        report.add(outcome);
-    }
+    report.table(&cases::run(&table, &runtimes, &scene, &folder));
+    report.list(&cache_file::run(&runtimes, &scene, &folder));
+    report.list(&unmodified::run(&runtimes, &folder)?);
     report.end()
+}
+
+fn build(what: &[&str]) -> Result<()> {
+    workspace::run(workspace::cargo(&["build", "--quiet", "--locked"]).args(what))
 }

@@ -107,7 +107,7 @@ impl Client {
     fn play(self, way: &Way, runtimes: &Runtimes, files: &Files) -> Outcome {
         let mut who = self.name.to_owned();
         if let Some(reason) = self.cannot(way, runtimes) {
-            return Outcome { who, what: way.name.into(), verdict: Verdict::CannotBe(reason) };
+            return Outcome { who, what: way.name.into(), verdict: Verdict::CannotBe(reason.into()) };
         }
         let result = ask(&mut self.command(way, runtimes, files)).and_then(|said| {
             who = said["client"].as_str().unwrap_or_default().to_owned();
