@@ -102,7 +102,7 @@ impl Link {
                 }
             }
         };
-        tokio::time::timeout(CONNECT * 4, work).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(CONNECT * 2, work).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn query(&self, command: Cmd) -> Result<Value, RedisError> {
@@ -210,7 +210,7 @@ impl fmt::Debug for Link {
     }
 }
 
-pub(crate) const CONNECT: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT: Duration = Duration::from_secs(2);
 /// After it a connection is taken for dead; nobody waits that long for an answer.
-pub(crate) const ANSWER: Duration = Duration::from_millis(500);
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

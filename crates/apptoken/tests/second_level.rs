@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use apptoken::cache::distributed::{CacheError, DistributedCache, InMemoryCache, Lease, Stored};
 use apptoken::cache::{CacheFolder, EncryptionKey, MsalCacheFile, MsalProfile, TokenCache};
-use apptoken::clock::{Clock, SystemClock};
+use apptoken::clock::{Clock, ManualClock, SystemClock};
 use apptoken::http::{Request, Response, Transport, TransportError, TransportErrorKind};
 use apptoken::{AccessToken, CacheLevel, ConfidentialClient, ConfidentialClientBuilder, ErrorKind, RefreshReason};
 use apptoken_emulator::Fault;
@@ -29,6 +29,17 @@ const VAULT: &str = "https://vault.azure.net/.default";
 fn another(world: &World, store: &Arc<InMemoryCache>) -> (ConfidentialClient, TokenCache) {
     let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
     (world.bare().client_secret(secret()).token_cache(&cache).build().unwrap(), cache)
+}
+
+/// In real time: for what goes on behind.
+async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not within ten seconds");
 }
 
 fn level(token: &AccessToken) -> CacheLevel {
@@ -175,6 +186,8 @@ async fn a_forced_refresh_passes_the_level_over_and_fills_it() {
 struct Ill {
     inner: InMemoryCache,
     fails: AtomicBool,
+    /// So many more times.
+    fails_times: AtomicU64,
     hangs: AtomicBool,
     asked: AtomicU64,
     /// What is held up until the test lets it go on.
@@ -193,7 +206,9 @@ impl Ill {
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        if self.fails.load(Ordering::SeqCst) { Err("connection refused".into()) } else { Ok(()) }
+        let once_more = |left: u64| left.checked_sub(1);
+        let fails = self.fails_times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, once_more).is_ok();
+        if fails || self.fails.load(Ordering::SeqCst) { Err("connection refused".into()) } else { Ok(()) }
     }
 }
 
@@ -229,17 +244,41 @@ async fn a_level_that_fails_is_left_alone_and_heals() {
     let client = world.bare().client_secret(secret()).token_cache(&cache).build().unwrap();
     client.acquire_token_for_client([TODO]).await.unwrap();
     let counted = cache.counters();
-    assert_eq!((counted.errors, counted.hits, counted.writes), (3, 0, 0), "get, lease, set");
+    assert_eq!((counted.errors, counted.hits, counted.writes), (3, 0, 0), "one question, three times");
     client.acquire_token_for_client([GRAPH]).await.unwrap();
     assert_eq!(store.asked.load(Ordering::SeqCst), 3, "after three failures it is not asked");
-    assert_eq!(cache.counters().skipped, 3);
-    // it comes back, and is tried when its pause is over
+    assert_eq!(cache.counters().skipped, 5);
+    // who comes when its pause is over has it tried, and does not wait for that: it is still ill
+    world.advance(Duration::from_millis(51));
+    client.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
+    until(|| cache.counters().errors == 4).await;
+    assert_eq!(store.asked.load(Ordering::SeqCst), 4, "by one question");
+    // it comes back
     store.fails.store(false, Ordering::SeqCst);
-    world.advance(Duration::from_secs(2));
+    world.advance(Duration::from_millis(101));
+    client.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
+    until(|| testkit::logged().contains("the second token cache answers again")).await;
+    assert_eq!(store.inner.len(), 0, "what was tried leaves nothing");
     client.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
     let counted = cache.counters();
-    assert_eq!((counted.writes, counted.errors), (1, 3));
-    assert_eq!(world.requests(), 3);
+    assert_eq!((counted.writes, counted.errors), (1, 4));
+    assert_eq!(world.requests(), 5);
+}
+
+/// A connection that was lost is found to be so by who asks next, and that is no reason to go alone.
+#[tokio::test]
+async fn a_single_failure_is_asked_again() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    let client = || {
+        let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+        (world.bare().client_secret(secret()).token_cache(&cache).build().unwrap(), cache)
+    };
+    client().0.acquire_token_for_client([TODO]).await.unwrap();
+    let (second, cache) = client();
+    store.fails_times.store(2, Ordering::SeqCst);
+    let found = second.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((level(&found), cache.counters().errors, world.requests()), (CacheLevel::L2, 2, 1));
 }
 
 #[tokio::test]
@@ -247,16 +286,49 @@ async fn a_level_that_hangs_costs_its_deadline_only() {
     let world = World::start().await;
     let store = Arc::new(Ill::default());
     store.hangs.store(true, Ordering::SeqCst);
-    let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_millis(5)).build();
+    let cache = TokenCache::distributed(store.clone()).connect_deadline(Duration::ZERO).build();
     let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache).build().unwrap();
     let started = SystemClock.now();
-    client.acquire_token_for_client([TODO]).await.unwrap();
+    let calls = (0..50).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { client.acquire_token_for_client([TODO]).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
     let took = SystemClock.now().since(started);
     assert_eq!(cache.counters().timeouts, 3);
     // three deadlines and the request, on a machine that may be busy
     assert!(took < Duration::from_secs(3), "{took:?}");
-    client.acquire_token_for_client([GRAPH]).await.unwrap();
-    assert_eq!(store.asked.load(Ordering::SeqCst), 3);
+    // and perhaps one behind everyone's back
+    assert!(store.asked.load(Ordering::SeqCst) <= 4);
+}
+
+/// The first answer may take longer, since it takes a connection; when none comes, nobody waits for another.
+#[tokio::test]
+async fn a_level_that_cannot_be_connected_to_costs_one_wait() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    *store.holds.lock().unwrap() = Some("get");
+    let slow = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store.reached.notified().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            store.goes_on.notify_one();
+        })
+    };
+    let cache = TokenCache::distributed(store.clone()).build();
+    let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache).build().unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    slow.await.unwrap();
+    assert_eq!((cache.counters().timeouts, cache.counters().writes), (0, 1), "twenty deadlines late, and waited for");
+
+    store.hangs.store(true, Ordering::SeqCst);
+    let cache = TokenCache::distributed(store.clone()).connect_deadline(Duration::from_millis(500)).build();
+    let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache).build().unwrap();
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(cache.counters().timeouts, 1);
 }
 
 #[tokio::test]
@@ -379,22 +451,28 @@ async fn who_wants_a_new_token_is_not_served_by_anothers_look_into_the_level() {
 
 #[tokio::test]
 async fn a_kept_token_that_serves_in_spite_of_an_error_keeps_nobody_asking() {
-    let world = World::start().await;
-    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
-    let (first, _) = another(&world, &store);
-    let token = first.acquire_token_for_client([TODO]).await.unwrap();
-    world.advance(minutes(57));
-    let body = Some(r#"{"error":"unauthorized_client","error_description":"AADSTS700016: not found"}"#.to_owned());
-    let refused = Fault::Status { status: 400, retry_after: None, body };
-    world.entra.faults().next_token_requests(100, refused);
-    let (second, _) = another(&world, &store);
-    second.acquire_token_for_client([TODO]).await.unwrap();
-    assert_eq!(world.requests(), 2);
-    for _ in 0..3 {
-        let again = second.acquire_token_for_client([TODO]).await.unwrap();
+    testkit::init();
+    let clock = Arc::new(ManualClock::default());
+    let store = Arc::new(InMemoryCache::with_clock(clock.clone()));
+    let authority = Canned::default();
+    let client = |authority: &Canned| {
+        let cache = TokenCache::distributed(store.clone()).build();
+        let client = ConfidentialClient::builder(CLIENT).tenant(TENANT).client_secret(secret()).clock(clock.clone());
+        client.transport(authority.clone()).token_cache(&cache).build().unwrap()
+    };
+    let token = client(&authority).acquire_token_for_client([VAULT]).await.unwrap();
+    clock.advance(minutes(57));
+    let refusing = Canned { refuses: true, ..Canned::default() };
+    let second = client(&refusing);
+    // nothing takes time here, the clock stands still, and no wait of a caller's can end: each call asks, or does not
+    for _ in 0..4 {
+        let again = second.acquire_token_for_client([VAULT]).await.unwrap();
         assert_eq!((again.secret(), again.metadata().stale), (token.secret(), true));
+        assert_eq!(refusing.asked(), 1, "the authority gets a pause");
     }
-    assert_eq!(world.requests(), 2, "the authority gets a pause");
+    clock.advance(Duration::from_secs(31));
+    second.acquire_token_for_client([VAULT]).await.unwrap();
+    assert_eq!(refusing.asked(), 2, "and is asked again after it");
 }
 
 #[tokio::test]
@@ -458,17 +536,35 @@ async fn a_credential_without_a_secret_keeps_nothing_unless_a_key_is_given() {
     drop(world);
 }
 
-/// An authority in this process: counts requests and gives tokens with the count in them.
+/// An authority in this process: counts requests, and gives tokens with the count in them or refuses.
 #[derive(Clone, Default)]
-struct Canned(Arc<AtomicU64>);
+struct Canned {
+    count: Arc<AtomicU64>,
+    refuses: bool,
+}
+
+impl Canned {
+    fn asked(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+}
 
 impl Transport for Canned {
-    async fn send(&self, _request: Request) -> Result<Response, TransportError> {
-        let count = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-        let body =
-            json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": format!("{CANARY}-token-{count}") });
-        let body = body.to_string().into();
-        Ok(http::Response::builder().header("content-type", "application/json").body(body).unwrap())
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let (status, body) = if request.method() != http::Method::POST {
+            (200, json!({ "metadata": [], "tenant_discovery_endpoint": "https://login.microsoftonline.com/x" }))
+        } else {
+            let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+            if self.refuses {
+                let why = "AADSTS700016: not found";
+                (400, json!({ "error": "unauthorized_client", "error_description": why, "error_codes": [700_016] }))
+            } else {
+                let token = format!("{CANARY}-token-{count}");
+                (200, json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token }))
+            }
+        };
+        let response = http::Response::builder().status(status).header("content-type", "application/json");
+        Ok(response.body(body.to_string().into()).unwrap())
     }
 }
 
@@ -529,7 +625,7 @@ async fn a_token_is_put_into_the_file_and_everything_else_stays() {
         let client = in_the_public_cloud(MsalCacheFile::new(&path).profile(profile)).transport(authority.clone());
         client.build().unwrap().acquire_token_for_client([VAULT]).await.unwrap();
     }
-    assert_eq!(authority.0.load(Ordering::SeqCst), 1);
+    assert_eq!(authority.asked(), 1);
     let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!((&now["RefreshToken"], &now["Future"]), (&strange["RefreshToken"], &strange["Future"]));
     assert_eq!(now["AccessToken"]["x"], json!({ "y": null }));

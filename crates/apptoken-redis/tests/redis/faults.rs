@@ -15,7 +15,6 @@ use crate::fleet::{Fleet, Process, Seen};
 use crate::server::Server;
 
 /// Each row: four processes ask for ten keys at once while the fault is there. Alone, they would send forty requests.
-#[ignore = "two minutes, and an idle machine: cargo test -p apptoken-redis -- --ignored"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_caller_sees_a_fault_of_redis() {
     let fleet = Fleet::start().await;

@@ -31,8 +31,12 @@ pub(crate) struct Process {
 
 impl Fleet {
     pub(crate) async fn start() -> Self {
+        Self::with_keys(KEYS).await
+    }
+
+    pub(crate) async fn with_keys(keys: usize) -> Self {
         testkit::init();
-        let mut applications = (0..KEYS)
+        let mut applications = (0..keys)
             .map(|i| {
                 json!({ "appId": format!("aaaa0000-aaaa-4aaa-8aaa-aaaa0000{i:04}"), "displayName": format!("API {i}"),
                     "homeTenant": TENANT, "identifierUris": [format!("api://api-{i}")] })
@@ -51,15 +55,19 @@ impl Fleet {
     fn process(&self, redis: RedisCache, deadline: Duration, patience: Duration) -> Process {
         testkit::witness(&redis);
         let cache = TokenCache::distributed(redis).deadline(deadline).patience(patience).build();
-        let client = ConfidentialClient::builder(DAEMON)
-            .tenant(TENANT)
-            .authority(self.entra.authority())
-            .add_root_certificate_pem(self.entra.ca_pem())
-            .client_secret(SecretString::from(format!("{CANARY}-secret")))
-            .token_cache(&cache)
-            .build()
-            .unwrap();
+        let client = Self::client(&self.entra.authority(), self.entra.ca_pem(), &cache);
         Process { client, cache }
+    }
+
+    pub(crate) fn client(authority: &str, ca: &str, cache: &TokenCache) -> ConfidentialClient {
+        ConfidentialClient::builder(DAEMON)
+            .tenant(TENANT)
+            .authority(authority)
+            .add_root_certificate_pem(ca)
+            .client_secret(SecretString::from(format!("{CANARY}-secret")))
+            .token_cache(cache)
+            .build()
+            .unwrap()
     }
 
     pub(crate) fn processes(&self, count: usize, redis: impl Fn() -> RedisCache) -> Vec<Process> {

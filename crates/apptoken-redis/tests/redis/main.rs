@@ -4,6 +4,7 @@
 mod faults;
 mod fleet;
 mod kinds;
+mod processes;
 mod server;
 
 use std::sync::{Arc, Mutex};

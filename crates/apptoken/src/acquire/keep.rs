@@ -47,7 +47,7 @@ pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenD
 }
 
 /// A token that another process got, or this one's predecessor; `None` if it has expired, or cannot be one.
-pub(super) fn kept(client: &Inner, token: &KeptToken, asked: Asked<'_>) -> Option<TokenData> {
+pub(super) fn kept(client: &Inner, token: &KeptToken, tenant: &str, scope: &str) -> Option<TokenData> {
     let (now, wall) = (client.clock.now(), client.clock.system_time());
     let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     let from_now = |time: SystemTime| time.duration_since(wall).unwrap_or_default();
@@ -68,11 +68,11 @@ pub(super) fn kept(client: &Inner, token: &KeptToken, asked: Asked<'_>) -> Optio
         let after = from_now(on);
         after - random_below(JITTER.min(after / 10))
     });
-    let origin = Origin { scopes: asked.scope.into(), ..Origin::default() };
+    let origin = Origin { scopes: scope.into(), ..Origin::default() };
     Some(TokenData {
         header: header(Scheme::Bearer, &[&*token.secret]).ok()?,
         origin: client.memory.common(origin),
-        tenant: asked.tenant.as_str().into(),
+        tenant: tenant.into(),
         correlation_id: token.correlation_id.unwrap_or_default(),
         expires_on: expires_on.into(),
         timetable: Timetable::new(

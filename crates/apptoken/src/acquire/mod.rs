@@ -1,5 +1,6 @@
 //! The one decision: serve, serve and refresh behind, wait for the request in flight, or ask.
 
+mod follow;
 mod keep;
 mod second_level;
 

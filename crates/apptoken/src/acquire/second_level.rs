@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Inner;
+use super::follow::follow;
 use super::keep::{keep, kept, to_keep};
 use crate::Error;
 use crate::cache::{Entry, Held, KeptToken, Place, Turn};
@@ -17,7 +18,7 @@ pub(super) type Obtained = (AccessToken, Option<Error>);
 /// that. The level's failures cost time within its deadlines, and nothing else. `entry` is whose the token will be, if
 /// it still wants what this `request` brings.
 pub(super) async fn obtain(
-    client: &Inner,
+    client: &Arc<Inner>,
     entry: &Arc<Entry>,
     request: u16,
     asked: Asked<'_>,
@@ -27,6 +28,7 @@ pub(super) async fn obtain(
     let place = level
         .and_then(|level| level.place(&client.clock, asked.tenant.as_str(), asked.scope, asked.options.key.text()));
     let Some(place) = place else { return Ok((ask(client, asked).await?, None)) };
+    follow(client, entry, asked, &place);
     let began = client.clock.now();
     let looked = look(client, asked, &place).await;
     let looking = client.clock.now().since(began);
@@ -75,14 +77,19 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
     let mut fallback = None;
     let mut held = None;
     let mut waiting = None;
+    let mut pauses = 0;
+    let mut look = true;
+    let mut answered = client.clock.now();
     // whatever is kept, it is not wanted; if one token alone was turned down, another process may have replaced it
     if asked.options.insists() && asked.options.rejected.is_none() {
         return Look::Ask { fallback, held };
     }
     loop {
-        let usable =
-            |token: KeptToken| kept(client, &token, asked).filter(|data| asked.options.served_by(data.secret()));
-        if let Some(data) = place.read().await.and_then(usable) {
+        let usable = |token: KeptToken| {
+            kept(client, &token, asked.tenant.as_str(), asked.scope)
+                .filter(|data| asked.options.served_by(data.secret()))
+        };
+        if look && let Some(data) = place.read().await.and_then(usable) {
             // to replace one that is due for a refresh, another must not be
             let until = match asked.reason {
                 RefreshReason::Proactive => data.timetable.refresh_at(),
@@ -100,15 +107,24 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
         }
         match place.turn().await {
             // Race: its last holder may have put the token since we looked
-            Turn::Ours(Some(lease)) => held = Some(lease),
+            Turn::Ours(Some(lease)) => (held, look) = (Some(lease), true),
             Turn::Ours(None) => break,
             Turn::Anothers => {
                 let (since, patience) = *waiting.get_or_insert_with(|| (client.clock.now(), place.patience()));
-                if client.clock.now().since(since) >= patience || tokio::runtime::Handle::try_current().is_err() {
+                let now = client.clock.now();
+                if now.since(since) >= patience || tokio::runtime::Handle::try_current().is_err() {
                     break;
                 }
-                place.pause().await;
+                answered = now;
+                // who is not told of a new token looks only when nobody fetches it any more
+                look = place.pause(pauses).await;
+                pauses += 1;
             }
+            // one is fetching it, and will put it there when the level is over its hiccup
+            Turn::Unknown if waiting.is_some() && client.clock.now().since(answered) < HICCUP => {
+                look = place.pause(0).await;
+            }
+            Turn::Unknown => break,
         }
     }
     place.count(false);
@@ -137,3 +153,6 @@ async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
         },
     })
 }
+
+/// Who waits for another process's token waits through this long a silence of the level.
+const HICCUP: Duration = Duration::from_millis(500);

@@ -1,6 +1,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::asking::TICK;
 use crate::clock::Moment;
 
 /// Keeps away from a level that fails: after some failures in a row it is left alone for a while, then tried by one
@@ -10,74 +11,162 @@ pub(super) struct Breaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// In a row.
     failures: u32,
     closed_until: Option<Moment>,
+    failed_at: Option<Moment>,
+    /// How long answers take, once there has been one: their mean and mean deviation.
+    pace: Option<(Duration, Duration)>,
+}
+
+/// What to do with a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Ask it. `first`: nothing is known of the level yet, which may have to connect.
+    Ask { first: bool },
+    /// Ask one, to see whether the level is back; others stay away meanwhile.
+    Try,
+    /// Go on without the level.
+    Spare,
 }
 
 impl Breaker {
     /// Whether to ask now.
-    pub(super) fn lets(&self, now: Moment) -> bool {
+    pub(super) fn verdict(&self, now: Moment) -> Verdict {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.closed_until {
-            Some(until) if now < until => false,
+            Some(until) if now < until => Verdict::Spare,
             Some(_) => {
-                // one tries; the others stay away until it has come back, or for as long again
+                // until it has come back, or for as long again
                 state.closed_until = Some(now + pause(state.failures));
-                true
+                Verdict::Try
             }
-            None => true,
+            None => Verdict::Ask { first: state.pace.is_none() && state.failures == 0 },
         }
     }
 
-    pub(super) fn succeeded(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = State::default();
+    /// Whether questions are not asked just now.
+    pub(super) fn spares(&self, now: Moment) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed_until.is_some_and(|until| now < until)
     }
 
-    /// Says whether this is what made it close.
-    pub(super) fn failed(&self, now: Moment) -> bool {
+    /// How long to wait for an answer: `least`, or longer for a level that has taken its time of late. The rule is that
+    /// of TCP's retransmission timer (RFC 6298).
+    pub(super) fn pace(&self, least: Duration) -> Duration {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let usual = state.pace.map_or(Duration::ZERO, |(mean, deviation)| mean + 4 * deviation);
+        usual.min(SLOWEST).max(least)
+    }
+
+    /// It has answered, in this time.
+    pub(super) fn succeeded(&self, took: Duration) {
+        // what the clock and the timers do not see
+        let took = took.saturating_sub(TICK);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.failures = state.failures.saturating_add(1);
+        let pace = match state.pace {
+            None => (took, took / 2),
+            Some((mean, deviation)) => (mean * 7 / 8 + took / 8, deviation * 3 / 4 + mean.abs_diff(took) / 4),
+        };
+        *state = State { pace: Some(pace), ..State::default() };
+    }
+
+    /// A question that began then has failed now. Says whether this is what made it close. Of several that were asked at
+    /// the same time, one counts. `long`: it took so long that nobody is to see another.
+    pub(super) fn failed(&self, began: Moment, now: Moment, long: bool) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.failed_at.is_some_and(|last| began < last) {
+            return false;
+        }
+        state.failed_at = Some(now);
+        let before = state.failures;
+        state.failures = before.saturating_add(1).max(if long { ENOUGH } else { 0 });
         if state.failures < ENOUGH {
             return false;
         }
         state.closed_until = Some(now + pause(state.failures));
-        state.failures == ENOUGH
+        before < ENOUGH
     }
 }
 
 fn pause(failures: u32) -> Duration {
-    FIRST.saturating_mul(1 << failures.saturating_sub(ENOUGH).min(5)).min(LONGEST)
+    FIRST.saturating_mul(1 << failures.saturating_sub(ENOUGH).min(16)).min(LONGEST)
 }
 
 const ENOUGH: u32 = 3;
-const FIRST: Duration = Duration::from_secs(1);
+/// Nobody waits longer for a level that is slow.
+const SLOWEST: Duration = Duration::from_millis(250);
+/// A hiccup is over by then, and whoever tries does so behind the callers' backs.
+const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ASK: Verdict = Verdict::Ask { first: false };
+
     #[test]
     fn three_failures_close_it_and_one_question_at_a_time_tries_again() {
         let breaker = Breaker::default();
         let at = Moment::from_millis;
-        assert!(!breaker.failed(at(0)) && !breaker.failed(at(0)));
-        breaker.succeeded();
-        assert!(!breaker.failed(at(0)) && !breaker.failed(at(0)), "in a row");
-        assert!(breaker.lets(at(0)));
-        assert!(breaker.failed(at(0)));
-        assert!(!breaker.lets(at(999)));
-        assert!(breaker.lets(at(1000)));
-        assert!(!breaker.lets(at(1000)), "one at a time");
-        assert!(!breaker.failed(at(1000)), "told once");
-        assert!(!breaker.lets(at(2999)), "twice as long");
-        assert!(breaker.lets(at(3000)));
-        breaker.succeeded();
-        assert!(breaker.lets(at(3000)) && breaker.lets(at(3000)));
+        assert_eq!(breaker.verdict(at(0)), Verdict::Ask { first: true });
+        let fails = |ms| breaker.failed(at(ms), at(ms), false);
+        assert!(!fails(0) && !fails(0));
+        breaker.succeeded(Duration::ZERO);
+        assert!(!fails(0) && !fails(0), "in a row");
+        assert_eq!(breaker.verdict(at(0)), ASK);
+        assert!(fails(0));
+        assert!(breaker.spares(at(49)) && !breaker.spares(at(50)));
+        assert_eq!(breaker.verdict(at(49)), Verdict::Spare);
+        assert_eq!(breaker.verdict(at(50)), Verdict::Try);
+        assert_eq!(breaker.verdict(at(50)), Verdict::Spare, "one at a time");
+        assert!(!fails(50), "told once");
+        assert_eq!(breaker.verdict(at(149)), Verdict::Spare, "twice as long");
+        assert_eq!(breaker.verdict(at(150)), Verdict::Try);
+        breaker.succeeded(Duration::ZERO);
+        assert_eq!([breaker.verdict(at(150)), breaker.verdict(at(150))], [ASK; 2]);
         for _ in 0..40 {
-            breaker.failed(at(0));
+            fails(0);
         }
-        assert!(breaker.lets(at(30_000)), "no longer than half a minute");
+        assert_eq!(breaker.verdict(at(30_000)), Verdict::Try, "no longer than half a minute");
+    }
+
+    #[test]
+    fn one_long_wait_is_enough() {
+        let breaker = Breaker::default();
+        let at = Moment::from_millis;
+        assert!(breaker.failed(at(0), at(0), true));
+        assert_eq!(breaker.verdict(at(1)), Verdict::Spare);
+    }
+
+    #[test]
+    fn what_one_stall_makes_late_is_one_failure() {
+        let (breaker, at) = (Breaker::default(), Moment::from_millis);
+        for _ in 0..10 {
+            assert!(!breaker.failed(at(0), at(5), false));
+        }
+        assert!(!breaker.failed(at(5), at(10), false) && !breaker.failed(at(7), at(10), false));
+        assert!(breaker.failed(at(10), at(15), false));
+    }
+
+    #[test]
+    fn a_level_that_is_slow_of_late_is_given_more_time() {
+        let (breaker, ms) = (Breaker::default(), Duration::from_millis);
+        assert_eq!(breaker.pace(ms(5)), ms(5));
+        for _ in 0..100 {
+            breaker.succeeded(ms(4));
+        }
+        assert_eq!(breaker.pace(ms(5)), ms(5), "no more than the clock can tell");
+        for _ in 0..100 {
+            breaker.succeeded(ms(45));
+        }
+        assert!(breaker.pace(ms(5)) >= ms(35), "{:?}", breaker.pace(ms(5)));
+        breaker.succeeded(ms(2000));
+        assert_eq!(breaker.pace(ms(5)), ms(250), "within bounds");
+        for _ in 0..100 {
+            breaker.succeeded(ms(0));
+        }
+        assert_eq!(breaker.pace(ms(5)), ms(5), "and less again");
     }
 }

@@ -231,31 +231,25 @@ impl LockFile {
         if !same_file(path, &file) {
             return Err(Refused::Held);
         }
-        let lock = Self { path: path.to_owned(), file: Some(file) };
-        lock.say(&std::process::id().to_string()).map_err(Refused::Failed)?;
-        Ok(lock)
+        let say = |mut file: &File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(format!("{}{OURS}", std::process::id()).as_bytes())
+        };
+        say(&file).map_err(Refused::Failed)?;
+        Ok(Self { path: path.to_owned(), file: Some(file) })
     }
 
-    /// Writes into the file what others may [read](Self::said).
-    pub(super) fn say(&self, text: &str) -> io::Result<()> {
-        let Some(mut file) = self.file.as_ref() else { return Ok(()) };
-        file.set_len(0)?;
-        file.rewind()?;
-        file.write_all(format!("{text}{OURS}").as_bytes())
-    }
-
-    /// What the lock's holder wrote, if it is one of us.
-    pub(super) fn said(path: &Path) -> Option<String> {
-        let content = read(path, 256).ok()??;
-        let text = std::str::from_utf8(&content).ok()?;
-        text.strip_suffix(OURS).map(str::to_owned)
+    /// Whether nobody has [taken](Self::take) it.
+    pub(super) fn is_held(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| same_file(&self.path, file))
     }
 }
 
 impl Drop for LockFile {
     fn drop(&mut self) {
         // removed before it is unlocked, so that nobody locks a file that is going; not when it was taken from us
-        if self.file.as_ref().is_some_and(|file| same_file(&self.path, file)) {
+        if self.is_held() {
             drop(fs::remove_file(&self.path));
         }
         drop(self.file.take());

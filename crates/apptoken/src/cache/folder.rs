@@ -160,9 +160,13 @@ impl Inner {
         let _writing = LockFile::wait(&self.lock(key, "write"), WRITE_PATIENCE, || self.clock.system_time())?;
         let before = self.header(key)?.map_or(0, |header| header.fence);
         let fence = match fence {
-            Some(fence) if fence <= before || fence < self.leased(key) => return Ok(Stored::Outdated),
+            Some(fence) if fence <= before || !self.holds(key, fence) => return Ok(Stored::Outdated),
             Some(fence) => fence,
-            None => self.next_fence(key, before),
+            None => {
+                // whoever has the lease has it no more; Windows keeps a file that is open, and the fence is higher anyway
+                drop(disk::remove(&self.lock(key, "lease")));
+                self.next_fence(before)
+            }
         };
         let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         let header = Header { fence, expires: self.now().saturating_add(ttl) };
@@ -174,17 +178,18 @@ impl Inner {
     }
 
     /// Higher than any given before, also by a lease that left no trace: the time counts on, in nanoseconds.
-    fn next_fence(&self, key: &str, written: u64) -> u64 {
+    fn next_fence(&self, written: u64) -> u64 {
         let now = self.clock.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let least = now.max(written.max(self.leased(key)).saturating_add(1));
+        let least = now.max(written.saturating_add(1));
         let before = self.last_fence.fetch_max(least, Ordering::SeqCst);
         if before < least { least } else { self.last_fence.fetch_add(1, Ordering::SeqCst) + 1 }
     }
 
-    /// The fence of the lease in force, whoever has it.
-    fn leased(&self, key: &str) -> u64 {
-        LockFile::said(&self.lock(key, "lease")).and_then(|fence| fence.strip_prefix(FENCE)?.parse().ok()).unwrap_or(0)
+    /// Whether the lease with this fence is still in force: neither given back nor, after its end, taken by another.
+    fn holds(&self, key: &str, fence: u64) -> bool {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.get(key).is_some_and(|(lease, lock)| lease.fence == fence && lock.is_held())
     }
 
     /// When there are many files, the expired ones go; when that is not enough, those that expire first.
@@ -221,8 +226,7 @@ impl Inner {
         };
         let Some(lock) = lock else { return Ok(None) };
         let written = self.header(key)?.map_or(0, |header| header.fence);
-        let lease = Lease::new(self.next_fence(key, written));
-        lock.say(&format!("{FENCE}{}", lease.fence))?;
+        let lease = Lease::new(self.next_fence(written));
         lock.ends(now + ttl.min(LONGEST_LEASE))?;
         self.leases.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), (lease, lock));
         Ok(Some(lease))
@@ -300,8 +304,6 @@ fn key_of(path: &Path) -> Option<String> {
 }
 
 const TOKEN: &str = ".token";
-/// Before the fence in a lease's file.
-const FENCE: &str = "fence ";
 const MAGIC: &[u8; 8] = b"apptkn\x00\x01";
 const HEADER: usize = 24;
 const MOST_FILES: usize = 10_000;

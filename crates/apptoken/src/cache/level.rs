@@ -7,20 +7,25 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::distributed::{CacheError, DynDistributedCache, Lease, Stored};
+use super::followers::Follower;
+use super::keys::Keys;
 use super::msal_file::MsalKey;
 use super::msal_json::Components;
 use super::seal::Sealer;
 use super::token_cache::{Shared, Store};
 use super::{KeptToken, MsalCacheFile, TokenCache, disk};
 use crate::Error;
-use crate::clock::{Clock, within};
-use crate::telemetry;
+use crate::clock::Clock;
+use crate::credential::Rotating;
+use crate::http::random_below;
 
 /// Whose tokens a client keeps in the second level.
 pub(crate) struct Owner {
     pub(crate) client_id: String,
     /// Everything that tells one authority from another.
     pub(crate) authority: String,
+    /// Whether the same name is another identity on another machine.
+    pub(crate) of_this_machine: bool,
     /// What all of the client's requests say besides the standard fields.
     pub(crate) flavour: String,
     /// For the MSALs' file: the authority's host and its other names; `None` if no MSAL would file its tokens so.
@@ -35,7 +40,7 @@ pub(crate) struct Level {
 }
 
 enum Means {
-    Sealed { store: Arc<dyn DynDistributedCache>, sealer: Sealer, labelled: bool },
+    Sealed { store: Arc<dyn DynDistributedCache>, keys: Keys, labelled: bool },
     Msal { file: Arc<MsalCacheFile>, host: String, aliases: Vec<String> },
 }
 
@@ -48,6 +53,7 @@ pub(crate) struct Place<'a> {
 
 enum At {
     Sealed {
+        sealer: Arc<Sealer>,
         key: String,
         label: String,
     },
@@ -67,6 +73,8 @@ pub(crate) enum Turn {
     /// It is ours, or there is none to be had and nobody to wait for.
     Ours(Option<Held>),
     Anothers,
+    /// The level does not say.
+    Unknown,
 }
 
 impl Level {
@@ -75,7 +83,11 @@ impl Level {
     /// # Errors
     /// The client has nothing to make a key from and the store is others' too; the file of the MSALs has no place for
     /// this authority's tokens.
-    pub(crate) fn new(cache: &TokenCache, owner: Owner, secret: Option<&[u8]>) -> Result<Option<Self>, Error> {
+    pub(crate) fn new(
+        cache: &TokenCache,
+        owner: Owner,
+        credential: Option<Arc<Rotating>>,
+    ) -> Result<Option<Self>, Error> {
         let shared = cache.0.clone();
         let means = match &shared.store {
             Store::None => return Ok(None),
@@ -90,8 +102,13 @@ impl Level {
                 Means::Msal { file: file.clone(), host, aliases }
             }
             Store::Bytes { store, labelled, needs_key } => {
-                let given = shared.key.as_ref().map(super::EncryptionKey::bytes);
-                let Some(sealer) = given.or(secret).and_then(Sealer::new) else {
+                if owner.of_this_machine && *needs_key && shared.partition.is_empty() {
+                    return Err(Error::configuration(
+                        "a system-assigned identity is each machine's own, and a distributed token cache would give its tokens to others",
+                    )
+                    .with_advice("give the cache a partition that names the identity"));
+                }
+                let Some(keys) = Keys::new(shared.key.as_ref(), credential) else {
                     if *needs_key {
                         return Err(Error::configuration(
                             "a distributed token cache needs a key, and this client's credential has no secret to make one from",
@@ -101,7 +118,7 @@ impl Level {
                     tracing::debug!(client_id = owner.client_id, "no key to encrypt tokens with: none is kept on disk");
                     return Ok(None);
                 };
-                Means::Sealed { store: store.clone(), sealer, labelled: *labelled }
+                Means::Sealed { store: store.clone(), keys, labelled: *labelled }
             }
         };
         Ok(Some(Self { shared, owner, means }))
@@ -117,15 +134,17 @@ impl Level {
     ) -> Option<Place<'a>> {
         let owner = &self.owner;
         let at = match &self.means {
-            Means::Sealed { sealer, labelled, .. } => {
+            Means::Sealed { keys, labelled, .. } => {
+                let sealer = keys.sealer()?;
                 let Owner { client_id, authority, flavour, .. } = owner;
-                let parts = [&*self.shared.partition, authority, client_id, flavour, tenant, scope, extra];
+                let named = tenant.to_lowercase();
+                let parts = [&*self.shared.partition, authority, client_id, flavour, &named, scope, extra];
                 let label = if *labelled {
                     [&*owner.client_id, tenant, scope, &owner.authority].join("\t")
                 } else {
                     String::new()
                 };
-                At::Sealed { key: sealer.entry_key(&parts), label }
+                At::Sealed { key: sealer.entry_key(&parts), sealer, label }
             }
             Means::Msal { host, aliases, .. } => At::Msal(Box::new(MsalKey {
                 host: host.clone(),
@@ -143,41 +162,11 @@ impl Level {
     pub(crate) async fn clear(&self, clock: &Arc<dyn Clock>) -> bool {
         let Means::Msal { file, .. } = &self.means else { return true };
         let (file, client_id, now) = (file.clone(), self.owner.client_id.clone(), clock.system_time());
-        self.bounded(&**clock, disk::off_thread(move || file.clear(&client_id, now))).await.is_some()
-    }
-
-    /// The outcome of `work` if it comes in time and is none of the store's errors, which are counted and logged.
-    async fn bounded<T>(&self, clock: &dyn Clock, work: impl Future<Output = Result<T, CacheError>>) -> Option<T> {
-        let shared = &self.shared;
-        if !shared.breaker.lets(clock.now()) {
-            shared.counts.skipped.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        let began = clock.now();
-        let outcome = within(clock, shared.timing.deadline, work).await;
-        let took = clock.now().since(began);
-        let (count, why) = match outcome {
-            Some(Ok(outcome)) => {
-                telemetry::cache("answered", took);
-                shared.breaker.succeeded();
-                return Some(outcome);
-            }
-            Some(Err(error)) => {
-                telemetry::cache("error", took);
-                (&shared.counts.errors, error)
-            }
-            None => {
-                telemetry::cache("timeout", took);
-                (&shared.counts.timeouts, format!("no answer within {:?}", shared.timing.deadline).into())
-            }
+        let clear = || {
+            let (file, client_id) = (file.clone(), client_id.clone());
+            disk::off_thread(move || file.clear(&client_id, now))
         };
-        count.fetch_add(1, Ordering::Relaxed);
-        if shared.breaker.failed(clock.now()) {
-            tracing::warn!(error = %why, store = ?shared.store, "the second token cache fails; going on without it");
-        } else {
-            tracing::debug!(error = %why, store = ?shared.store, "the second token cache failed");
-        }
-        None
+        self.shared.ask(clock, clear).await.is_some()
     }
 }
 
@@ -186,8 +175,8 @@ impl Place<'_> {
     pub(crate) async fn read(&self) -> Option<KeptToken> {
         let counts = &self.level.shared.counts;
         match (&self.level.means, &self.at) {
-            (Means::Sealed { store, sealer, .. }, At::Sealed { key, .. }) => {
-                let sealed = self.level.bounded(&**self.clock, store.get(key)).await??;
+            (Means::Sealed { store, .. }, At::Sealed { sealer, key, .. }) => {
+                let sealed = self.level.shared.ask(self.clock, || store.get(key)).await??;
                 let opened = sealer.open(key, sealed);
                 if opened.is_none() {
                     counts.errors.fetch_add(1, Ordering::Relaxed);
@@ -196,10 +185,21 @@ impl Place<'_> {
                 opened
             }
             (Means::Msal { file, .. }, At::Msal(key)) => {
-                let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
-                self.level.bounded(&**self.clock, disk::off_thread(move || file.read(&key, now))).await?
+                let read = || {
+                    let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
+                    disk::off_thread(move || file.read(&key, now))
+                };
+                self.level.shared.ask(self.clock, read).await?
             }
             _ => None,
+        }
+    }
+
+    /// Has who holds the token told when another process has put a newer one.
+    pub(crate) fn follow(&self, follower: impl FnOnce() -> Arc<dyn Follower>) {
+        let Means::Sealed { labelled: false, .. } = &self.level.means else { return };
+        if let At::Sealed { key, .. } = &self.at {
+            self.level.shared.followers.follow(key, follower());
         }
     }
 
@@ -214,10 +214,11 @@ impl Place<'_> {
         let (Means::Sealed { store, .. }, At::Sealed { key, .. }) = (&self.level.means, &self.at) else {
             return Turn::Ours(None);
         };
-        match self.level.bounded(&**self.clock, store.try_lease(key, self.level.shared.timing.lease)).await {
+        let shared = &self.level.shared;
+        match shared.ask(self.clock, || store.try_lease(key, shared.timing.lease)).await {
             Some(Some(lease)) => Turn::Ours(Some(Held { store: store.clone(), key: key.clone(), lease: Some(lease) })),
             Some(None) => Turn::Anothers,
-            None => Turn::Ours(None),
+            None => Turn::Unknown,
         }
     }
 
@@ -227,23 +228,28 @@ impl Place<'_> {
         self.level.shared.timing.patience
     }
 
-    /// Waits a moment, or until the store tells of a change.
-    pub(crate) async fn pause(&self) {
-        let At::Sealed { key, .. } = &self.at else { return };
+    /// Waits a moment, or until the store tells of a change, and says whether it did. `times` before the moment was shorter: who is not told
+    /// looks less and less often, since all that wait in a fleet look at the same store.
+    pub(crate) async fn pause(&self, times: u32) -> bool {
+        let At::Sealed { key, .. } = &self.at else { return false };
         let shared = &self.level.shared;
-        let mut pause = pin!(self.clock.sleep(shared.timing.look_again));
-        let mut told = false;
+        let longer = shared.timing.look_again.saturating_mul(1 << times.min(4));
+        let mut pause = pin!(self.clock.sleep(longer + random_below(longer / 4)));
+        let mut waits = false;
         let _forgotten = Forgotten { shared, key };
         poll_fn(|context| {
             // woken by the pause or by a change: in either case it is time to look
-            if pause.as_mut().poll(context).is_ready() || told {
-                return Poll::Ready(());
+            if pause.as_mut().poll(context).is_ready() {
+                return Poll::Ready(false);
             }
-            told = true;
+            if waits {
+                return Poll::Ready(true);
+            }
+            waits = true;
             shared.waiting.add(key, context.waker());
             Poll::Pending
         })
-        .await;
+        .await
     }
 
     /// Keeps a token for as long as it is `wanted`, which ends when the client's tokens are removed meanwhile. With a
@@ -258,14 +264,19 @@ impl Place<'_> {
         if ttl.is_zero() || !wanted() {
             return;
         }
-        let counts = &self.level.shared.counts;
-        let outcome = match (&self.level.means, &self.at) {
-            (Means::Sealed { store, sealer, .. }, At::Sealed { key, label }) => {
+        let shared = self.level.shared.clone();
+        match (&self.level.means, &self.at) {
+            (Means::Sealed { store, .. }, At::Sealed { sealer, key, label }) => {
                 let Some(sealed) = sealer.seal(key, label, &token) else { return };
                 let fence = held.as_ref().and_then(|held| held.lease).map(|lease| lease.fence);
-                let (store, key) = (store.clone(), key.clone());
+                let (store, key, counted) = (store.clone(), key.clone(), shared.clone());
+                let others_wait = held.is_some();
                 let work = async move {
-                    let stored = store.set(&key, &sealed, ttl, fence).await;
+                    let mut stored = store.set(&key, &sealed, ttl, fence).await;
+                    if stored.is_err() {
+                        // a connection that was lost is found to be so by the first who uses it
+                        stored = store.set(&key, &sealed, ttl, fence).await;
+                    }
                     // Race: whoever removed the client's tokens since we looked may have found none here
                     if !wanted() {
                         store.remove(&key).await?;
@@ -274,33 +285,42 @@ impl Place<'_> {
                     if let Some(held) = &mut held {
                         held.give_back().await;
                     }
-                    stored
+                    counted.wrote(stored?);
+                    Ok(())
                 };
-                self.level.bounded(&**self.clock, behind(work)).await
+                match tokio::runtime::Handle::try_current() {
+                    // who got the lease has been promised the token, even if the level has not fared well since
+                    Ok(runtime) if others_wait && shared.breaker.spares(self.clock.now()) => {
+                        drop(runtime.spawn(work));
+                    }
+                    _ => drop(shared.ask_once(self.clock, || behind(work)).await),
+                }
             }
             (Means::Msal { file, .. }, At::Msal(key)) => {
-                let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
-                let work = disk::off_thread(move || file.put(&key, &token, now, wanted).map(|()| Stored::Stored));
-                self.level.bounded(&**self.clock, work).await
+                let (file, key, now, counted) = (file.clone(), key.clone(), self.clock.system_time(), shared.clone());
+                let work = disk::off_thread(move || {
+                    file.put(&key, &token, now, wanted)?;
+                    counted.wrote(Stored::Stored);
+                    Ok(())
+                });
+                drop(shared.ask_once(self.clock, || work).await);
             }
-            _ => None,
-        };
-        match outcome {
-            Some(Stored::Stored) => counts.writes.fetch_add(1, Ordering::Relaxed),
-            Some(Stored::Outdated) => counts.outdated.fetch_add(1, Ordering::Relaxed),
-            None => 0,
-        };
+            _ => {}
+        }
     }
 
     /// Removes the token, and says whether the level could be asked to.
     pub(crate) async fn remove(&self) -> bool {
         let done = match (&self.level.means, &self.at) {
             (Means::Sealed { store, .. }, At::Sealed { key, .. }) => {
-                self.level.bounded(&**self.clock, store.remove(key)).await
+                self.level.shared.ask(self.clock, || store.remove(key)).await
             }
             (Means::Msal { file, .. }, At::Msal(key)) => {
-                let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
-                self.level.bounded(&**self.clock, disk::off_thread(move || file.remove(&key, now))).await
+                let remove = || {
+                    let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
+                    disk::off_thread(move || file.remove(&key, now))
+                };
+                self.level.shared.ask(self.clock, remove).await
             }
             _ => None,
         };

@@ -1,11 +1,14 @@
 //! Where tokens are kept: in memory one slot for each key, in a lock-free map; behind it, if the program wants one, a
 //! second level, which outlives the process or is shared by several: [`TokenCache`].
 
+mod asking;
 mod breaker;
 mod disk;
 pub mod distributed;
 mod folder;
+mod followers;
 mod kept;
+mod keys;
 mod level;
 mod memory;
 mod msal_file;
@@ -15,6 +18,7 @@ mod slot;
 mod token_cache;
 
 pub use folder::{CacheFolder, FolderEntry};
+pub(crate) use followers::Follower;
 pub(crate) use kept::KeptToken;
 pub(crate) use level::{Held, Level, Owner, Place, Turn};
 pub use memory::MemoryCounters;

@@ -171,6 +171,11 @@ impl Slot {
         request.wrapping_sub(self.wanted_from.load(Ordering::Acquire)) < 1 << 15
     }
 
+    /// The request that brought the token in hand.
+    pub(crate) fn last(&self) -> u16 {
+        self.wanted_from.load(Ordering::Acquire)
+    }
+
     /// This request has brought a token. Says which one it replaces, if it is kept at all.
     pub(crate) fn store(&self, token: Arc<TokenData>, request: u16) -> Option<Replaced> {
         let fresh_until = token.timetable.refresh_at();

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::breaker::Breaker;
-use super::distributed::{ChangeListener, DistributedCache, DynDistributedCache};
+use super::distributed::{ChangeListener, DistributedCache, DynDistributedCache, Stored};
+use super::followers::Followers;
 use super::{Bounds, CacheFolder, EncryptionKey, Memory, MemoryCounters, MsalCacheFile, Owner};
 
 /// Where tokens are kept besides the client's own memory. Give one to each client that is to share it
@@ -50,9 +53,12 @@ pub(super) struct Shared {
     pub(super) breaker: Breaker,
     pub(super) counts: Counts,
     pub(super) waiting: Waiting,
+    pub(super) followers: Followers,
+    /// How many questions may be with the level at once.
+    pub(super) at_once: Semaphore,
     memory: Memory,
     /// The part of each app at each authority, for all clients of it.
-    parts: Mutex<HashMap<String, Memory>>,
+    parts: Mutex<HashMap<[String; 3], Memory>>,
 }
 
 pub(super) enum Store {
@@ -72,6 +78,8 @@ pub(super) enum Store {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
     pub(super) deadline: Duration,
+    /// For the first answer.
+    pub(super) connect: Duration,
     pub(super) lease: Duration,
     pub(super) patience: Duration,
     /// Between looks at what another process is fetching.
@@ -175,7 +183,7 @@ impl TokenCache {
 
     /// The part of one app at one authority.
     pub(crate) fn memory(&self, owner: &Owner) -> Memory {
-        let whose = [&*owner.client_id, &owner.authority, &owner.flavour].join(" ");
+        let whose = [&*owner.client_id, &owner.authority, &owner.flavour].map(str::to_owned);
         let mut parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if parts.len() >= MOST_APPS && !parts.contains_key(&whose) {
             // those that no client uses any more
@@ -211,13 +219,22 @@ impl TokenCacheBuilder {
         self
     }
 
-    /// How long a process may have the right to ask the authority to itself. Default: 30 s.
+    /// How long the first answer may take, for which the store may have to be connected to. If none comes, the store is
+    /// tried again behind the callers' backs. Default: 1 s for a distributed store, 10 s for files.
+    pub fn connect_deadline(mut self, deadline: Duration) -> Self {
+        self.timing.connect = deadline;
+        self
+    }
+
+    /// How long a process may have the right to ask the authority to itself: so long the others wait for one that has
+    /// died. Default: 10 s for a distributed store, 30 s for files, whose locks end with their process.
     pub fn lease(mut self, ttl: Duration) -> Self {
         self.timing.lease = ttl.max(Duration::from_millis(1));
         self
     }
 
-    /// How long to wait for a token that another process is fetching, before asking for it too. Default: 5 s.
+    /// How long to wait for a token that another process is fetching, before asking for it too. Default: for a
+    /// distributed store as long as one has the right to ask, 10 s for files.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.timing.patience = patience;
         self
@@ -246,6 +263,8 @@ impl TokenCacheBuilder {
             breaker: Breaker::default(),
             counts: Counts::default(),
             waiting: Waiting::default(),
+            followers: Followers::default(),
+            at_once: Semaphore::new(AT_ONCE),
             memory: Memory::new(self.bounds),
             parts: Mutex::default(),
         });
@@ -254,10 +273,23 @@ impl TokenCacheBuilder {
             store.notify(ChangeListener::new(move |key| {
                 if let Some(shared) = weak.upgrade() {
                     shared.waiting.tell(key);
+                    shared.followers.tell(key);
                 }
             }));
         }
         TokenCache(shared)
+    }
+}
+
+impl Shared {
+    /// Counts what came of a write.
+    pub(super) fn wrote(&self, stored: Stored) {
+        let counts = &self.counts;
+        match stored {
+            Stored::Stored => &counts.writes,
+            Stored::Outdated => &counts.outdated,
+        }
+        .fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -320,15 +352,21 @@ impl fmt::Debug for Store {
 
 const NETWORKED: Timing = Timing {
     deadline: Duration::from_millis(5),
-    lease: Duration::from_secs(30),
-    patience: Duration::from_secs(5),
+    connect: Duration::from_secs(1),
+    lease: Duration::from_secs(10),
+    // a caller's own timeout bounds it, and a lease that nobody gives back ends
+    patience: Duration::MAX,
     look_again: Duration::from_millis(25),
 };
 /// A disk may be slow, and the lock of an MSAL held for seconds.
 const LOCAL: Timing = Timing {
     deadline: Duration::from_secs(10),
+    connect: Duration::from_secs(10),
     lease: Duration::from_secs(30),
     patience: Duration::from_secs(10),
     look_again: Duration::from_millis(5),
 };
 const MOST_APPS: usize = 10_000;
+/// Few, so that a fleet that starts together does not make its store slow: what waits, waits here, and the store answers
+/// many thousands of questions a second to each process all the same.
+const AT_ONCE: usize = 4;

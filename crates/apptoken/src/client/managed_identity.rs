@@ -6,7 +6,7 @@ use super::{AcquireToken, TokenSource};
 use crate::Error;
 use crate::acquire::{self, Inner};
 use crate::authority::Tenant;
-use crate::cache::{Bounds, Memory, MemoryCounters};
+use crate::cache::{Bounds, Level, Memory, MemoryCounters, Owner, TokenCache};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::http::{DynTransport, Observed, ThumbprintPin, Transport};
@@ -101,6 +101,7 @@ pub struct ManagedIdentityClientBuilder {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     bounds: Bounds,
+    token_cache: Option<TokenCache>,
     note: Option<String>,
 }
 
@@ -115,6 +116,7 @@ impl ManagedIdentityClientBuilder {
             timeout: acquire::TIMEOUT,
             clock: Arc::new(SystemClock),
             bounds: Bounds { entries: 10_000, ..Bounds::default() },
+            token_cache: None,
             note: None,
         }
     }
@@ -165,6 +167,14 @@ impl ManagedIdentityClientBuilder {
         self
     }
 
+    /// Shares tokens with other clients of the same identity, and with other processes if the cache has a second level,
+    /// which needs an [`encryption_key`](crate::cache::TokenCacheBuilder::encryption_key): without one a folder keeps
+    /// nothing, and a distributed cache is refused. Default: this client's memory alone.
+    pub fn token_cache(mut self, cache: &TokenCache) -> Self {
+        self.token_cache = Some(cache.clone());
+        self
+    }
+
     /// What somebody should know who finds that there is no managed identity here.
     pub(super) fn note(mut self, note: String) -> Self {
         self.note = Some(note);
@@ -188,14 +198,28 @@ impl ManagedIdentityClientBuilder {
         let notes = [source.half_announced(&self.environment), self.note];
         let notes = notes.into_iter().flatten().collect::<Vec<_>>();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
+        let of_this_machine = matches!(self.identity, Identity::System);
         let identity = ManagedIdentity::new(source, self.identity, transport, self.retry, note)?;
         let identity = identity.telemetry_headers(self.telemetry_headers);
+        let (memory, level) = match &self.token_cache {
+            Some(cache) => {
+                let owner = Owner {
+                    client_id: identity.id().to_owned(),
+                    authority: format!("managed identity {kind}"),
+                    of_this_machine,
+                    flavour: String::new(),
+                    hosts: None,
+                };
+                (cache.memory(&owner), Level::new(cache, owner, None)?)
+            }
+            None => (Memory::new(self.bounds), None),
+        };
         let inner = Inner {
             issuer: Issuer::ManagedIdentity(Box::new(identity)),
             home: Tenant::of_managed_identity(),
             scope_rule: ScopeRule::Resource,
-            memory: Memory::new(self.bounds),
-            level: None,
+            memory,
+            level,
             timeout: self.timeout,
             extended_lifetime: false,
             clock: self.clock,

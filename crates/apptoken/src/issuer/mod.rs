@@ -27,7 +27,7 @@ pub(crate) enum Issuer {
 pub(crate) struct App {
     pub(crate) client_id: String,
     pub(crate) endpoints: Arc<Endpoints>,
-    pub(crate) credential: Rotating,
+    pub(crate) credential: Arc<Rotating>,
     pub(crate) transport: Arc<dyn DynTransport>,
     pub(crate) retry: RetryPolicy,
     /// What every request says: in its claims, and besides the standard fields.

@@ -161,9 +161,9 @@ impl Options {
     }
 
     pub(crate) fn attributes(&mut self, json: &str) {
-        if self.parsed(claims::object("the attributes", json)).is_some() {
+        if let Some(attributes) = self.parsed(claims::object("the attributes", json)) {
             self.extra.standard_body("attributes", json);
-            self.key.set("attributes", json);
+            self.key.set("attributes", claims::normalised(attributes));
         }
     }
 

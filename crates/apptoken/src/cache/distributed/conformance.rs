@@ -62,6 +62,9 @@ async fn values_and_leases_end_by_their_time(cache: &impl DistributedCache) {
     cache.release(&key, first).await.expect("releasing a lease that has ended is no error");
     assert_eq!(lease(cache, &key).await, None, "and it does not end another's");
     cache.release(&key, second).await.expect("release");
+    let late = set(cache, &key, b"late", Some(first.fence)).await;
+    assert_eq!(late, Stored::Outdated, "a later lease was given, though it has ended and no value was put");
+    assert_eq!(get(cache, &key).await, None);
     cache.remove(&key).await.expect("remove");
 }
 

@@ -61,8 +61,8 @@ pub trait DistributedCache: Send + Sync + 'static {
     /// Puts `value` under `key` for `ttl`, which is never zero, in the place of what is there.
     ///
     /// `fence` is that of the writer's lease. The store refuses it ([`Stored::Outdated`]) when a lease for `key` was
-    /// given with a higher fence, or a value was put with one as high: the writer was paused, and another has taken its
-    /// place. A writer without a lease (`None`) is always served, and outdates all leases given before.
+    /// given with a higher fence, ended or not, or a value was put with one as high: the writer was paused, and another
+    /// has taken its place. A writer without a lease (`None`) is always served, and outdates all leases given before.
     ///
     /// # Errors
     /// The store cannot keep it.
@@ -94,9 +94,10 @@ pub trait DistributedCache: Send + Sync + 'static {
     /// The store cannot say; the lease ends by its time.
     fn release(&self, key: &str, lease: Lease) -> impl Future<Output = Result<(), CacheError>> + Send;
 
-    /// Optional: from now on tells `listener` of each key whose value another process has put, so that those who wait
-    /// for it need not look again and again. Called once, when the cache is made, and outside a runtime perhaps: a store
-    /// that needs a task for it starts it at its first use. Default: nothing is told.
+    /// Optional: from now on tells `listener` of each key whose value another process has put: those who wait for it
+    /// need not look again and again, and those who hold an older one in memory take the new one in its place. Called
+    /// once, when the cache is made, and outside a runtime perhaps: a store that needs a task for it starts it at its
+    /// first use. Default: nothing is told.
     fn notify(&self, listener: ChangeListener) {
         drop(listener);
     }

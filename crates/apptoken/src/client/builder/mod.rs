@@ -186,7 +186,7 @@ impl ConfidentialClientBuilder {
             None => Arc::new(self.place.endpoints(&self.environment, net)?),
         };
         let credential =
-            self.credentials.make(self.environment.clone(), self.place.allow_http_loopback, &*self.clock)?;
+            Arc::new(self.credentials.make(self.environment.clone(), self.place.allow_http_loopback, &*self.clock)?);
         let home = endpoints.authority().tenant().clone();
         let scope_rule = if self.any_scope { ScopeRule::Any } else { endpoints.authority().kind().scope_rule() };
         let (memory, level) = match &self.token_cache {
@@ -201,10 +201,10 @@ impl ConfidentialClientBuilder {
                         self.extra.body
                     ),
                     hosts: endpoints.authority().cache_hosts(),
+                    of_this_machine: false,
                 };
                 let memory = cache.memory(&owner);
-                let secret = credential.own_secret();
-                (memory, Level::new(cache, owner, secret.as_ref().map(|secret| &secret[..]))?)
+                (memory, Level::new(cache, owner, Some(credential.clone()))?)
             }
             None => (Memory::new(self.bounds), None),
         };

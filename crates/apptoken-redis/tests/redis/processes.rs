@@ -1,0 +1,232 @@
+//! A fleet of real processes, as many as are asked for, that start cold and want the same tokens at the same time.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apptoken::ConfidentialClient;
+use apptoken::cache::TokenCache;
+use apptoken::clock::{Clock as _, SystemClock};
+use apptoken_redis::RedisCache;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::Semaphore;
+
+use crate::fleet::{Fleet, Seen};
+use crate::server::Server;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cold_fleet_of_processes_asks_once_for_each_key() {
+    let run = Run { processes: 8, keys: 50 };
+    let seen = run.calm().await;
+    assert!(seen.requests == 50 && seen.errors == 0, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_redis_that_dies_and_comes_back_is_no_error_to_a_fleet_of_processes() {
+    let run = Run { processes: 8, keys: 100 };
+    let [during, after] = run.with_a_restart().await;
+    // while it is away each asks for itself, and never for what it has
+    assert!((100..=800).contains(&during.requests) && during.errors == 0, "{during:?}");
+    assert!(after.requests == 100 && after.errors == 0, "one fleet again: {after:?}");
+}
+
+/// What `cargo xtask bench fleet` runs: as many processes and keys as `APPTOKEN_FLEET` says (`64x1000`).
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "a benchmark: 64 processes with 1,000 keys"]
+#[allow(clippy::print_stdout, reason = "its result")]
+async fn the_whole_fleet() {
+    let run = Run::asked_for();
+    let Run { processes, keys } = run;
+    let calm = run.calm().await;
+    let [during, after] = run.with_a_restart().await;
+    for (what, seen) in [("calm", calm), ("Redis killed and restarted", during), ("and after it", after)] {
+        let Seen { calls, errors, requests, longest } = seen;
+        let line = json!({ "fleet": what, "processes": processes, "keys": keys, "calls": calls, "errors": errors,
+            "requests": requests, "longest_ms": longest.as_millis() });
+        println!("{line}");
+        assert_eq!(errors, 0, "{line}");
+        if what != "Redis killed and restarted" {
+            assert!(requests <= keys as u64 + keys as u64 / 100, "{line}");
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Run {
+    processes: usize,
+    keys: usize,
+}
+
+impl Run {
+    fn asked_for() -> Self {
+        let asked = std::env::var("APPTOKEN_FLEET").unwrap_or_else(|_| "64x1000".to_owned());
+        let (processes, keys) = asked.split_once('x').expect("as 64x1000");
+        Self { processes: processes.parse().unwrap(), keys: keys.parse().unwrap() }
+    }
+
+    async fn calm(self) -> Seen {
+        let (fleet, server) = (Fleet::with_keys(self.keys).await, Server::start(&[]).await);
+        let mut children = self.start(&fleet, &server).await;
+        self.go(&mut children, 0).await;
+        self.results(&fleet, &mut children).await
+    }
+
+    /// What is seen while Redis is killed and restarted, and then with as many keys more.
+    async fn with_a_restart(self) -> [Seen; 2] {
+        let (fleet, mut server) = (Fleet::with_keys(2 * self.keys).await, Server::start(&[]).await);
+        let mut children = self.start(&fleet, &server).await;
+        self.go(&mut children, 0).await;
+        let third = self.keys as u64 / 3;
+        while fleet.entra.token_requests() < third {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.kill();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.restart().await;
+        let during = self.results(&fleet, &mut children).await;
+        // each has its own pause before it tries again, and somebody has to ask
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for child in &mut children {
+            child.told("heal").await;
+        }
+        for child in &mut children {
+            child.says().await;
+        }
+        let before = fleet.entra.token_requests();
+        self.go(&mut children, self.keys).await;
+        let after = self.results(&fleet, &mut children).await;
+        [during, Seen { requests: after.requests - before, ..after }]
+    }
+
+    /// Starts all of them, and waits until the last one is ready.
+    async fn start(self, fleet: &Fleet, server: &Server) -> Vec<Process> {
+        let told = json!({ "authority": fleet.entra.authority(), "ca": fleet.entra.ca_pem(), "redis": server.url(),
+        });
+        let mut children = (0..self.processes).map(|_| Process::spawn(&told)).collect::<Vec<_>>();
+        for child in &mut children {
+            assert_eq!(child.says().await, json!("ready"));
+        }
+        children
+    }
+
+    /// Lets them ask.
+    async fn go(self, children: &mut [Process], first: usize) {
+        for child in children {
+            child.told(&format!("{first} {}", first + self.keys)).await;
+        }
+    }
+
+    #[allow(clippy::print_stderr, reason = "what one looks at when it fails")]
+    async fn results(self, fleet: &Fleet, children: &mut [Process]) -> Seen {
+        let mut seen = Seen { calls: 0, errors: 0, requests: 0, longest: Duration::ZERO };
+        let mut counters = std::collections::BTreeMap::<String, u64>::new();
+        for child in children {
+            let said = child.says().await;
+            seen.calls += self.keys;
+            seen.errors += usize::try_from(said["errors"].as_u64().unwrap()).unwrap();
+            seen.longest = seen.longest.max(Duration::from_millis(said["longest_ms"].as_u64().unwrap()));
+            if let Some(error) = said["error"].as_str() {
+                eprintln!("{error}");
+            }
+            for (name, count) in said["counters"].as_object().unwrap() {
+                *counters.entry(name.clone()).or_default() += count.as_u64().unwrap();
+            }
+        }
+        seen.requests = fleet.entra.token_requests();
+        eprintln!("{seen:?} {counters:?}");
+        seen
+    }
+}
+
+struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    fn spawn(told: &Value) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "processes::one_of_a_fleet", "--nocapture"])
+            .env("APPTOKEN_TEST_FLEET", told.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    async fn told(&mut self, line: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// What it says next, among the harness's own lines.
+    async fn says(&mut self) -> Value {
+        loop {
+            let line = self.lines.next_line().await.unwrap().expect("the process has ended");
+            // the first one comes behind the harness's `test … `
+            if let Some((_, said)) = line.split_once("SAYS ") {
+                return serde_json::from_str(said).unwrap();
+            }
+        }
+    }
+}
+
+/// One process of a fleet: a child of the tests above.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a child process of another test"]
+#[allow(clippy::print_stdout, reason = "it talks to its parent")]
+async fn one_of_a_fleet() {
+    let Ok(told) = std::env::var("APPTOKEN_TEST_FLEET") else { return };
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let redis = RedisCache::server(told["redis"].as_str().unwrap()).build().unwrap();
+    let cache = TokenCache::distributed(redis).build();
+    let client = Fleet::client(told["authority"].as_str().unwrap(), told["ca"].as_str().unwrap(), &cache);
+    println!("SAYS \"ready\"");
+    let mut lines = std::io::stdin().lines();
+    while let Some(Ok(line)) = lines.next() {
+        match line.split_once(' ') {
+            Some((first, end)) => {
+                let said = ask(&client, &cache, first.parse().unwrap()..end.parse().unwrap()).await;
+                println!("SAYS {said}");
+            }
+            // until its circuit has let through what it is asked
+            None => {
+                let before = cache.counters().writes;
+                while cache.counters().writes == before {
+                    client.acquire_token_for_client(["api://api-0/.default"]).force_refresh(true).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                println!("SAYS \"healed\"");
+            }
+        }
+    }
+}
+
+async fn ask(client: &ConfidentialClient, cache: &TokenCache, keys: std::ops::Range<usize>) -> Value {
+    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let mut calls = tokio::task::JoinSet::new();
+    for key in keys {
+        let (client, one) = (client.clone(), at_once.clone().acquire_owned().await.unwrap());
+        calls.spawn(async move {
+            let started = SystemClock.now();
+            let outcome = client.acquire_token_for_client([format!("api://api-{key}/.default")]).await;
+            drop(one);
+            (outcome.err().map(|error| error.to_string()), SystemClock.now().since(started))
+        });
+    }
+    let calls = calls.join_all().await;
+    let counted = cache.counters();
+    let counters = json!({ "hits": counted.hits, "misses": counted.misses, "writes": counted.writes,
+        "outdated": counted.outdated, "errors": counted.errors, "timeouts": counted.timeouts,
+        "skipped": counted.skipped, "waits": counted.waits });
+    let errors = calls.iter().filter_map(|(error, _)| error.as_ref());
+    json!({ "errors": errors.clone().count(), "error": errors.clone().next(), "counters": counters,
+        "longest_ms": calls.iter().map(|(_, took)| took.as_millis()).max() })
+}
+
+/// How many calls of one process are under way.
+const AT_ONCE: usize = 50;

@@ -1,0 +1,144 @@
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::breaker::Verdict;
+use super::distributed::{CacheError, DynDistributedCache};
+use super::token_cache::{Shared, Store};
+use crate::clock::{Clock, Moment, within};
+
+/// What came of one question to the level.
+pub(super) enum Answer<T> {
+    Came(T),
+    /// An error, or nothing in time: counted and logged.
+    Failed,
+    /// It was not asked, because it has failed before.
+    Spared,
+}
+
+impl Shared {
+    /// Asks the level, again until it answers or is to be left alone: one hiccup does not make this process go alone.
+    /// What failures cost is the deadline of three questions in a row.
+    pub(super) async fn ask<T, F>(self: &Arc<Self>, clock: &Arc<dyn Clock>, question: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, CacheError>>,
+    {
+        loop {
+            match self.ask_once(clock, &question).await {
+                Answer::Came(answer) => return Some(answer),
+                Answer::Failed if self.breaker.spares(clock.now()) => return None,
+                Answer::Failed => {}
+                Answer::Spared => return None,
+            }
+        }
+    }
+
+    /// Asks the level one question.
+    pub(super) async fn ask_once<T, F>(
+        self: &Arc<Self>,
+        clock: &Arc<dyn Clock>,
+        question: impl FnOnce() -> F,
+    ) -> Answer<T>
+    where
+        F: Future<Output = Result<T, CacheError>>,
+    {
+        // what waits here waits for this process's own questions: its deadline has not begun. Never closed.
+        let _one_of_some = self.at_once.acquire().await;
+        let deadline = match self.breaker.verdict(clock.now()) {
+            Verdict::Ask { first: true } => self.timing.deadline.max(self.timing.connect),
+            Verdict::Ask { first: false } => self.breaker.pace(self.timing.deadline),
+            Verdict::Try if !self.tries_behind(clock) => self.timing.deadline,
+            Verdict::Try | Verdict::Spare => {
+                self.counts.skipped.fetch_add(1, Ordering::Relaxed);
+                return Answer::Spared;
+            }
+        };
+        let began = clock.now();
+        match patiently(&**clock, deadline, question()).await {
+            Some(Ok(answer)) => {
+                self.breaker.succeeded(clock.now().since(began));
+                Answer::Came(answer)
+            }
+            Some(Err(error)) => {
+                self.failed(&**clock, began, Some(&error), deadline);
+                Answer::Failed
+            }
+            None => {
+                self.failed(&**clock, began, None, deadline);
+                Answer::Failed
+            }
+        }
+    }
+
+    /// With an error, or by the deadline.
+    fn failed(&self, clock: &dyn Clock, began: Moment, error: Option<&CacheError>, deadline: Duration) {
+        let count = if error.is_some() { &self.counts.errors } else { &self.counts.timeouts };
+        count.fetch_add(1, Ordering::Relaxed);
+        let late = || format!("no answer within {deadline:?}");
+        let why = error.map_or_else(late, ToString::to_string);
+        if self.breaker.failed(began, clock.now(), error.is_none() && deadline >= LONG) {
+            tracing::warn!(error = %why, store = ?self.store, "the second token cache fails; going on without it");
+        } else {
+            tracing::debug!(error = %why, store = ?self.store, "the second token cache failed");
+        }
+    }
+
+    /// Has the level tried while nobody waits for it; says whether that can be done.
+    fn tries_behind(self: &Arc<Self>, clock: &Arc<dyn Clock>) -> bool {
+        let Store::Bytes { store, .. } = &self.store else { return false };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        let (shared, clock, store) = (self.clone(), clock.clone(), store.clone());
+        runtime.spawn(async move {
+            let limit = shared.timing.deadline.max(shared.timing.connect);
+            let began = clock.now();
+            match within(&*clock, limit, try_out(&*store)).await {
+                Some(Ok(())) => {
+                    shared.breaker.succeeded(clock.now().since(began));
+                    tracing::info!(store = ?shared.store, "the second token cache answers again");
+                }
+                Some(Err(error)) => shared.failed(&*clock, began, Some(&error), limit),
+                None => shared.failed(&*clock, began, None, limit),
+            }
+        });
+        true
+    }
+}
+
+/// What writes and leaves nothing.
+async fn try_out(store: &dyn DynDistributedCache) -> Result<(), CacheError> {
+    if let Some(lease) = store.try_lease(TRIED, Duration::from_millis(1)).await? {
+        store.release(TRIED, lease).await?;
+    }
+    Ok(())
+}
+
+/// As [`within`], by steps, of which only those count that end in time: when this process itself is late, because it or
+/// its machine has too much to do, what is late is not the level. Even so it ends.
+async fn patiently<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let step = limit / STEPS;
+    let mut counted = 0;
+    for _ in 0..STEPS * LATE_AT_MOST {
+        let began = clock.now();
+        if let Some(outcome) = within(clock, step, work.as_mut()).await {
+            return Some(outcome);
+        }
+        counted += u32::from(clock.now().since(began) <= step + TICK);
+        if counted == STEPS {
+            break;
+        }
+    }
+    None
+}
+
+/// No caller is to see two of these waits.
+const LONG: Duration = Duration::from_millis(100);
+const STEPS: u32 = 5;
+/// How many times the limit may pass when this process is late all the time.
+const LATE_AT_MOST: u32 = 10;
+/// What the clock and the timers may be out by.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+/// The key of a lease that nobody waits for.
+const TRIED: &str = "apptoken1-try";
