@@ -31,11 +31,12 @@ pub(crate) struct Process {
 
 impl Fleet {
     pub(crate) async fn start() -> Self {
+        testkit::init();
         Self::with_keys(KEYS).await
     }
 
+    /// The same, and nothing of it is logged.
     pub(crate) async fn with_keys(keys: usize) -> Self {
-        testkit::init();
         let mut applications = (0..keys)
             .map(|i| {
                 json!({ "appId": format!("aaaa0000-aaaa-4aaa-8aaa-aaaa0000{i:04}"), "displayName": format!("API {i}"),

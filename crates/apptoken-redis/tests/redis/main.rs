@@ -13,6 +13,7 @@ use std::time::Duration;
 use apptoken::cache::distributed::{ChangeListener, DistributedCache as _, Stored, conformance};
 use apptoken_redis::RedisCache;
 use fleet::Fleet;
+use processes::Run;
 use server::Server;
 use testkit::CANARY;
 
@@ -40,6 +41,27 @@ async fn a_cold_fleet_asks_once_for_each_key() {
         assert!(!kept.contains("eyJ") && !kept.contains("api-") && !kept.contains(CANARY), "{key}");
         assert!(server.cli(&["PTTL", key]).parse::<i64>().unwrap() > 0, "{key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cold_fleet_of_processes_asks_once_for_each_key() {
+    let seen = Run { processes: 8, keys: 50 }.calm().await;
+    assert!(seen.requests == 50 && seen.errors == 0, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_redis_that_dies_and_comes_back_is_no_error_to_a_fleet_of_processes() {
+    let [during, after] = Run { processes: 8, keys: 100 }.with_a_restart().await;
+    // while it is away each asks for itself, and never for what it has
+    assert!((100..=800).contains(&during.requests) && during.errors == 0, "{during:?}");
+    assert!(after.requests == 100 && after.errors == 0, "one fleet again: {after:?}");
+}
+
+/// One process of a fleet, which the two tests above start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a child process of another test"]
+async fn one_of_a_fleet() {
+    processes::serve().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! A fleet of real processes, as many as are asked for, that start cold and want the same tokens at the same time.
+//! A fleet of real processes, as many as are asked for, that start cold and want the same tokens at the same time: for
+//! the tests and for the bench.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,57 +17,16 @@ use tokio::sync::Semaphore;
 use crate::fleet::{Fleet, Seen};
 use crate::server::Server;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_cold_fleet_of_processes_asks_once_for_each_key() {
-    let run = Run { processes: 8, keys: 50 };
-    let seen = run.calm().await;
-    assert!(seen.requests == 50 && seen.errors == 0, "{seen:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_redis_that_dies_and_comes_back_is_no_error_to_a_fleet_of_processes() {
-    let run = Run { processes: 8, keys: 100 };
-    let [during, after] = run.with_a_restart().await;
-    // while it is away each asks for itself, and never for what it has
-    assert!((100..=800).contains(&during.requests) && during.errors == 0, "{during:?}");
-    assert!(after.requests == 100 && after.errors == 0, "one fleet again: {after:?}");
-}
-
-/// What `cargo xtask bench fleet` runs: as many processes and keys as `APPTOKEN_FLEET` says (`64x1000`).
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "a benchmark: 64 processes with 1,000 keys"]
-#[allow(clippy::print_stdout, reason = "its result")]
-async fn the_whole_fleet() {
-    let run = Run::asked_for();
-    let Run { processes, keys } = run;
-    let calm = run.calm().await;
-    let [during, after] = run.with_a_restart().await;
-    for (what, seen) in [("calm", calm), ("Redis killed and restarted", during), ("and after it", after)] {
-        let Seen { calls, errors, requests, longest } = seen;
-        let line = json!({ "fleet": what, "processes": processes, "keys": keys, "calls": calls, "errors": errors,
-            "requests": requests, "longest_ms": longest.as_millis() });
-        println!("{line}");
-        assert_eq!(errors, 0, "{line}");
-        if what != "Redis killed and restarted" {
-            assert!(requests <= keys as u64 + keys as u64 / 100, "{line}");
-        }
-    }
-}
-
+/// How many start, and how many keys each of them asks for.
 #[derive(Clone, Copy)]
-struct Run {
-    processes: usize,
-    keys: usize,
+pub(crate) struct Run {
+    pub(crate) processes: usize,
+    pub(crate) keys: usize,
 }
 
 impl Run {
-    fn asked_for() -> Self {
-        let asked = std::env::var("APPTOKEN_FLEET").unwrap_or_else(|_| "64x1000".to_owned());
-        let (processes, keys) = asked.split_once('x').expect("as 64x1000");
-        Self { processes: processes.parse().unwrap(), keys: keys.parse().unwrap() }
-    }
-
-    async fn calm(self) -> Seen {
+    /// What is seen when nothing goes wrong.
+    pub(crate) async fn calm(self) -> Seen {
         let (fleet, server) = (Fleet::with_keys(self.keys).await, Server::start(&[]).await);
         let mut children = self.start(&fleet, &server).await;
         self.go(&mut children, 0).await;
@@ -74,7 +34,7 @@ impl Run {
     }
 
     /// What is seen while Redis is killed and restarted, and then with as many keys more.
-    async fn with_a_restart(self) -> [Seen; 2] {
+    pub(crate) async fn with_a_restart(self) -> [Seen; 2] {
         let (fleet, mut server) = (Fleet::with_keys(2 * self.keys).await, Server::start(&[]).await);
         let mut children = self.start(&fleet, &server).await;
         self.go(&mut children, 0).await;
@@ -148,7 +108,7 @@ struct Process {
 impl Process {
     fn spawn(told: &Value) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "processes::one_of_a_fleet", "--nocapture"])
+            .args(["--ignored", "--exact", "one_of_a_fleet", "--nocapture"])
             .env("APPTOKEN_TEST_FLEET", told.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -175,12 +135,10 @@ impl Process {
     }
 }
 
-/// One process of a fleet: a child of the tests above.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a child process of another test"]
+/// One process of a fleet, if that is what this one was started for: does what it is told, line by line.
 #[allow(clippy::print_stdout, reason = "it talks to its parent")]
-async fn one_of_a_fleet() {
-    let Ok(told) = std::env::var("APPTOKEN_TEST_FLEET") else { return };
+pub(crate) async fn serve() -> bool {
+    let Ok(told) = std::env::var("APPTOKEN_TEST_FLEET") else { return false };
     let told: Value = serde_json::from_str(&told).unwrap();
     let redis = RedisCache::server(told["redis"].as_str().unwrap()).build().unwrap();
     let cache = TokenCache::distributed(redis).build();
@@ -204,6 +162,7 @@ async fn one_of_a_fleet() {
             }
         }
     }
+    true
 }
 
 async fn ask(client: &ConfidentialClient, cache: &TokenCache, keys: std::ops::Range<usize>) -> Value {

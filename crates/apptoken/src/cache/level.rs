@@ -293,7 +293,9 @@ impl Place<'_> {
                     Ok(runtime) if others_wait && shared.breaker.spares(self.clock.now()) => {
                         drop(runtime.spawn(work));
                     }
-                    _ => drop(shared.ask_once(self.clock, || behind(work)).await),
+                    _ => {
+                        shared.ask_once(self.clock, || behind(work)).await;
+                    }
                 }
             }
             (Means::Msal { file, .. }, At::Msal(key)) => {
@@ -303,7 +305,7 @@ impl Place<'_> {
                     counted.wrote(Stored::Stored);
                     Ok(())
                 });
-                drop(shared.ask_once(self.clock, || work).await);
+                shared.ask_once(self.clock, || work).await;
             }
             _ => {}
         }
