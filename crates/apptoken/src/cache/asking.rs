@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::breaker::Verdict;
+use super::breaker::{ENOUGH, Verdict};
 use super::distributed::{CacheError, DynDistributedCache};
 use super::token_cache::{Shared, Store};
 use crate::clock::{Clock, Moment, within};
@@ -25,14 +25,16 @@ impl Shared {
     where
         F: Future<Output = Result<T, CacheError>>,
     {
-        loop {
+        for _ in 0..ENOUGH {
             match self.ask_once(clock, &question).await {
                 Answer::Came(answer) => return Some(answer),
-                Answer::Failed if self.breaker.spares(clock.now()) => return None,
+                Answer::Failed if self.breaker.spares(clock.now()) => break,
+                // others may fare better: one node of several is down, say
                 Answer::Failed => {}
-                Answer::Spared => return None,
+                Answer::Spared => break,
             }
         }
+        None
     }
 
     /// Asks the level one question.
@@ -58,7 +60,7 @@ impl Shared {
         let began = clock.now();
         match patiently(&**clock, deadline, question()).await {
             Some(Ok(answer)) => {
-                self.breaker.succeeded(clock.now().since(began));
+                self.breaker.succeeded(began, clock.now());
                 Answer::Came(answer)
             }
             Some(Err(error)) => {
@@ -95,7 +97,7 @@ impl Shared {
             let began = clock.now();
             match within(&*clock, limit, try_out(&*store)).await {
                 Some(Ok(())) => {
-                    shared.breaker.succeeded(clock.now().since(began));
+                    shared.breaker.succeeded(began, clock.now());
                     tracing::info!(store = ?shared.store, "the second token cache answers again");
                 }
                 Some(Err(error)) => shared.failed(&*clock, began, Some(&error), limit),

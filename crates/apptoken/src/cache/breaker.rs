@@ -15,6 +15,8 @@ struct State {
     failures: u32,
     closed_until: Option<Moment>,
     failed_at: Option<Moment>,
+    /// When it was asked what it answered last.
+    answered: Option<Moment>,
     /// How long answers take, once there has been one: their mean and mean deviation.
     pace: Option<(Duration, Duration)>,
 }
@@ -59,23 +61,24 @@ impl Breaker {
         usual.min(SLOWEST).max(least)
     }
 
-    /// It has answered, in this time.
-    pub(super) fn succeeded(&self, took: Duration) {
-        // what the clock and the timers do not see
-        let took = took.saturating_sub(TICK);
+    /// It has answered now what it was asked then.
+    pub(super) fn succeeded(&self, began: Moment, now: Moment) {
+        // less what the clock and the timers do not see
+        let took = now.since(began).saturating_sub(TICK);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pace = match state.pace {
             None => (took, took / 2),
             Some((mean, deviation)) => (mean * 7 / 8 + took / 8, deviation * 3 / 4 + mean.abs_diff(took) / 4),
         };
-        *state = State { pace: Some(pace), ..State::default() };
+        *state = State { pace: Some(pace), answered: state.answered.max(Some(began)), ..State::default() };
     }
 
     /// A question that began then has failed now. Says whether this is what made it close. Of several that were asked at
     /// the same time, one counts. `long`: it took so long that nobody is to see another.
     pub(super) fn failed(&self, began: Moment, now: Moment, long: bool) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.failed_at.is_some_and(|last| began < last) {
+        // a level that has answered a later question is not down
+        if state.failed_at.max(state.answered).is_some_and(|last| began < last) {
             return false;
         }
         state.failed_at = Some(now);
@@ -93,7 +96,7 @@ fn pause(failures: u32) -> Duration {
     FIRST.saturating_mul(1 << failures.saturating_sub(ENOUGH).min(16)).min(LONGEST)
 }
 
-const ENOUGH: u32 = 3;
+pub(super) const ENOUGH: u32 = 3;
 /// Nobody waits longer for a level that is slow.
 const SLOWEST: Duration = Duration::from_millis(250);
 /// A hiccup is over by then, and whoever tries does so behind the callers' backs.
@@ -113,7 +116,7 @@ mod tests {
         assert_eq!(breaker.verdict(at(0)), Verdict::Ask { first: true });
         let fails = |ms| breaker.failed(at(ms), at(ms), false);
         assert!(!fails(0) && !fails(0));
-        breaker.succeeded(Duration::ZERO);
+        breaker.succeeded(at(0), at(0));
         assert!(!fails(0) && !fails(0), "in a row");
         assert_eq!(breaker.verdict(at(0)), ASK);
         assert!(fails(0));
@@ -124,12 +127,12 @@ mod tests {
         assert!(!fails(50), "told once");
         assert_eq!(breaker.verdict(at(149)), Verdict::Spare, "twice as long");
         assert_eq!(breaker.verdict(at(150)), Verdict::Try);
-        breaker.succeeded(Duration::ZERO);
+        breaker.succeeded(at(150), at(150));
         assert_eq!([breaker.verdict(at(150)), breaker.verdict(at(150))], [ASK; 2]);
         for _ in 0..40 {
-            fails(0);
+            fails(150);
         }
-        assert_eq!(breaker.verdict(at(30_000)), Verdict::Try, "no longer than half a minute");
+        assert_eq!(breaker.verdict(at(30_150)), Verdict::Try, "no longer than half a minute");
     }
 
     #[test]
@@ -151,21 +154,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_before_the_last_answer_says_nothing_when_it_fails() {
+        let (breaker, at) = (Breaker::default(), Moment::from_millis);
+        breaker.succeeded(at(900), at(901));
+        assert!(!breaker.failed(at(0), at(1000), true), "it was down, and is back");
+        assert_eq!(breaker.verdict(at(1000)), ASK);
+        assert!(breaker.failed(at(902), at(1100), true));
+    }
+
+    #[test]
     fn a_level_that_is_slow_of_late_is_given_more_time() {
         let (breaker, ms) = (Breaker::default(), Duration::from_millis);
+        let takes = |took| breaker.succeeded(Moment::from_millis(0), Moment::from_millis(took));
         assert_eq!(breaker.pace(ms(5)), ms(5));
         for _ in 0..100 {
-            breaker.succeeded(ms(4));
+            takes(4);
         }
         assert_eq!(breaker.pace(ms(5)), ms(5), "no more than the clock can tell");
         for _ in 0..100 {
-            breaker.succeeded(ms(45));
+            takes(45);
         }
         assert!(breaker.pace(ms(5)) >= ms(35), "{:?}", breaker.pace(ms(5)));
-        breaker.succeeded(ms(2000));
+        takes(2000);
         assert_eq!(breaker.pace(ms(5)), ms(250), "within bounds");
         for _ in 0..100 {
-            breaker.succeeded(ms(0));
+            takes(0);
         }
         assert_eq!(breaker.pace(ms(5)), ms(5), "and less again");
     }
