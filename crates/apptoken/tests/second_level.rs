@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apptoken::cache::distributed::{CacheError, DistributedCache, InMemoryCache, Lease, Stored};
-use apptoken::cache::{CacheFolder, EncryptionKey, MsalCacheFile, MsalProfile, TokenCache};
+use apptoken::cache::{CacheFolder, EncryptionKey, MsalCacheFile, MsalProfile, TokenCache, TokenCacheBuilder};
 use apptoken::clock::{Clock, ManualClock, SystemClock};
 use apptoken::http::{Request, Response, Transport, TransportError, TransportErrorKind};
-use apptoken::{AccessToken, CacheLevel, ConfidentialClient, ConfidentialClientBuilder, ErrorKind, RefreshReason};
+use apptoken::{
+    AccessToken, CacheLevel, ConfidentialClient, ConfidentialClientBuilder, Credential, Environment, Error, ErrorKind,
+    ManagedIdentityClient, ManagedIdentityClientBuilder, RefreshReason, UserAssignedId,
+};
 use apptoken_emulator::Fault;
 use aws_lc_rs::digest::{SHA256, digest};
 use common::{GRAPH, TODO, World, certificate, minutes, secret};
@@ -375,6 +378,122 @@ async fn clients_of_one_app_share_what_they_are_given_to_share() {
     let alone = world.client();
     alone.acquire_token_for_client([TODO]).await.unwrap();
     assert_eq!(world.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_newer_token_of_another_process_takes_the_place_of_the_one_in_memory() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let ((first, _), (second, _)) = (another(&world, &store), another(&world, &store));
+    let old = first.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(second.acquire_token_for_client([TODO]).await.unwrap().secret(), old.secret());
+    world.advance(minutes(10));
+    let new = first.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
+    assert_ne!(new.secret(), old.secret());
+    // the second one asks nobody, its token is fresh, and yet it changes
+    let mut hit = second.acquire_token_for_client([TODO]).await.unwrap();
+    for _ in 0..2000 {
+        if hit.secret() == new.secret() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        hit = second.acquire_token_for_client([TODO]).await.unwrap();
+    }
+    assert_eq!((hit.secret(), level(&hit), world.requests()), (new.secret(), CacheLevel::L1, 2));
+    // one that ends sooner replaces none
+    world.entra.faults().token_lifetime(Some(minutes(20)));
+    let shorter = first.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_ne!(shorter.secret(), new.secret());
+    assert_eq!(second.acquire_token_for_client([TODO]).await.unwrap().secret(), new.secret());
+}
+
+#[tokio::test]
+async fn what_is_kept_is_sealed_with_the_credential_of_the_day() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let by_certificate = || {
+        let cache = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
+        world.bare().certificate(certificate()).token_cache(&cache).build().unwrap()
+    };
+    let (client, cache) = another(&world, &store);
+    let old = client.acquire_token_for_client([TODO]).await.unwrap();
+    client.replace_credential(Credential::certificate(certificate())).unwrap();
+    client.clear_tokens();
+    let new = client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_ne!(new.secret(), old.secret(), "what the old one sealed is a miss");
+    assert_eq!((cache.counters().errors, store.len(), world.requests()), (0, 2, 2), "and no error");
+    let found = by_certificate().acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((found.secret(), level(&found)), (new.secret(), CacheLevel::L2));
+}
+
+#[tokio::test]
+async fn a_tenants_capitals_are_no_other_key() {
+    let world = World::start().await;
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, second) = (another(&world, &store).0, another(&world, &store).0);
+    first.acquire_token_for_client([TODO]).await.unwrap();
+    let shouted = common::CONTOSO.to_uppercase();
+    let found = second.acquire_token_for_client([TODO]).tenant(&shouted).await.unwrap();
+    assert_eq!((level(&found), world.requests()), (CacheLevel::L2, 1));
+}
+
+/// The instance-metadata service, which counts.
+impl Canned {
+    fn identity(
+        &self,
+        builder: ManagedIdentityClientBuilder,
+        cache: &TokenCache,
+    ) -> Result<ManagedIdentityClient, Error> {
+        let machine = Environment::from_iter([("X", "")]).root("/nowhere");
+        builder.environment(machine).transport(Imds(self.count.clone())).token_cache(cache).build()
+    }
+}
+
+struct Imds(Arc<AtomicU64>);
+
+impl Transport for Imds {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
+        let count = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        let token = format!("{CANARY}-token-{count}");
+        let body = json!({ "access_token": token, "expires_in": "3599", "token_type": "Bearer", "resource": VAULT });
+        let response = http::Response::builder().header("content-type", "application/json");
+        Ok(response.body(body.to_string().into()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_managed_identitys_tokens_are_kept_when_a_key_is_given() {
+    testkit::init();
+    let place = tempfile::tempdir().unwrap();
+    let machine = Canned::default();
+    let key = EncryptionKey::from_bytes(format!("{CANARY} 32 bytes of key, or some more").as_bytes()).unwrap();
+    let folder = || TokenCache::encrypted_folder(place.path().join("tokens"));
+    let user = || ManagedIdentityClient::user_assigned(UserAssignedId::Client(CLIENT.to_owned()));
+    machine.identity(user(), &folder().build()).unwrap().acquire_token(VAULT).await.unwrap();
+    assert!(!place.path().join("tokens").exists(), "no key, nothing on disk");
+    for expected in [CacheLevel::None, CacheLevel::L2] {
+        let client = machine.identity(user(), &folder().encryption_key(key.clone()).build()).unwrap();
+        assert_eq!(level(&client.acquire_token(VAULT).await.unwrap()), expected);
+    }
+    let system =
+        machine.identity(ManagedIdentityClient::system_assigned(), &folder().encryption_key(key.clone()).build());
+    assert_eq!(level(&system.unwrap().acquire_token(VAULT).await.unwrap()), CacheLevel::None, "another identity");
+
+    let store = Arc::new(InMemoryCache::new());
+    let fleet = || TokenCache::distributed(store.clone());
+    let refused = machine.identity(user(), &fleet().build()).unwrap_err();
+    assert!(refused.advice().unwrap().contains("encryption_key"), "{refused}");
+    // each machine has its own under that name
+    let system = |cache: TokenCacheBuilder| {
+        let cache = cache.encryption_key(key.clone()).build();
+        machine.identity(ManagedIdentityClient::system_assigned(), &cache)
+    };
+    let refused = system(fleet()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Configuration);
+    assert!(refused.advice().unwrap().contains("partition"), "{refused}");
+    system(fleet().partition("the web app's")).unwrap().acquire_token(VAULT).await.unwrap();
+    assert_eq!(store.len(), 1);
 }
 
 #[tokio::test]

@@ -84,6 +84,9 @@ async fn a_cluster_of_three_is_a_distributed_cache() {
     let (first, second) = (nodes[0].url(), nodes[1].url());
     let cache = || RedisCache::cluster([&*first, &*second]).build().unwrap();
     conformance::check(&cache()).await;
+    // the two know the Cluster by different nodes
+    let by_second = RedisCache::cluster([&*second]).build().unwrap();
+    conformance::check_changes(&cache(), &by_second).await;
     let seen = fleet.all_ask(&fleet.patient(4, cache), 0..20).await;
     assert_eq!((seen.errors, seen.requests), (0, 20), "{seen:?}");
     assert!(nodes.iter().all(|node| node.cli(&["DBSIZE"]) != "0"), "spread over all nodes");

@@ -21,7 +21,9 @@ use testkit::CANARY;
 async fn a_server_is_a_distributed_cache() {
     testkit::init();
     let server = Server::start(&[]).await;
-    conformance::check(&RedisCache::server(&server.url()).build().unwrap()).await;
+    let cache = || RedisCache::server(&server.url()).build().unwrap();
+    conformance::check(&cache()).await;
+    conformance::check_changes(&cache(), &cache()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

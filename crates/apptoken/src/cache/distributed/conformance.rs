@@ -7,11 +7,12 @@
 //! # });
 //! ```
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{DistributedCache, Lease, Stored};
+use super::{ChangeListener, DistributedCache, Lease, Stored};
 
 /// Runs all checks, under keys of their own: the store may hold other things, and be used meanwhile. Takes about three
 /// seconds, because the shortest time to live that all stores know is one of them.
@@ -25,6 +26,32 @@ pub async fn check(cache: &impl DistributedCache) {
     one_lease_at_a_time(cache).await;
     a_paused_holder_overwrites_nothing(cache).await;
     keys_do_not_touch_each_other(cache).await;
+}
+
+/// Checks two caches over one store that [tells of changes](DistributedCache::notify): what `writer` puts, `reader`
+/// hears of, within five seconds of listening.
+///
+/// # Panics
+/// It is not told, or not of the right key.
+pub async fn check_changes(writer: &impl DistributedCache, reader: &impl DistributedCache) {
+    let (key, other) = (self::key(), self::key());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = told.clone();
+    reader.notify(ChangeListener::new(move |key| {
+        heard.lock().unwrap_or_else(PoisonError::into_inner).push(key.map(str::to_owned));
+    }));
+    let is_told = || told.lock().unwrap_or_else(PoisonError::into_inner).contains(&Some(key.clone()));
+    for _ in 0..100 {
+        set(writer, &key, b"value", None).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if is_told() {
+            break;
+        }
+    }
+    assert!(is_told(), "a value that is put is told of");
+    let heard = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert!(!heard.contains(&Some(other)), "a value that was not put is not");
+    writer.remove(&key).await.expect("remove");
 }
 
 async fn values_are_kept_replaced_and_removed(cache: &impl DistributedCache) {
