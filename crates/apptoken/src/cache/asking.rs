@@ -8,6 +8,7 @@ use super::breaker::{ENOUGH, Verdict};
 use super::distributed::{CacheError, DynDistributedCache};
 use super::token_cache::{Shared, Store};
 use crate::clock::{Clock, Moment, within};
+use crate::telemetry;
 
 /// What came of one question to the level.
 pub(super) enum Answer<T> {
@@ -60,6 +61,7 @@ impl Shared {
         let began = clock.now();
         match patiently(&**clock, deadline, question()).await {
             Some(Ok(answer)) => {
+                telemetry::cache("answered", clock.now().since(began));
                 self.breaker.succeeded(began, clock.now());
                 Answer::Came(answer)
             }
@@ -76,7 +78,9 @@ impl Shared {
 
     /// With an error, or by the deadline.
     fn failed(&self, clock: &dyn Clock, began: Moment, error: Option<&CacheError>, deadline: Duration) {
-        let count = if error.is_some() { &self.counts.errors } else { &self.counts.timeouts };
+        let (count, word) =
+            if error.is_some() { (&self.counts.errors, "error") } else { (&self.counts.timeouts, "timeout") };
+        telemetry::cache(word, clock.now().since(began));
         count.fetch_add(1, Ordering::Relaxed);
         let late = || format!("no answer within {deadline:?}");
         let why = error.map_or_else(late, ToString::to_string);
