@@ -21,7 +21,11 @@ async fn main() {
         return;
     }
     let quick = std::env::args().any(|argument| argument == "--quick");
-    let run = if quick { Run { processes: 8, keys: 100 } } else { Run { processes: 64, keys: 1000 } };
+    let run = if quick {
+        Run { processes: 8, keys: 100, deadline: None }
+    } else {
+        Run { processes: 64, keys: 1000, deadline: None }
+    };
     tell("fleet", &run.calm().await);
     let [during, after] = run.with_a_restart().await;
     tell("fleet-killed", &during);

@@ -47,13 +47,13 @@ async fn a_cold_fleet_asks_once_for_each_key() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_cold_fleet_of_processes_asks_once_for_each_key() {
-    let seen = Run { processes: 8, keys: 50 }.calm().await;
+    let seen = Run { processes: 8, keys: 50, deadline: BUSY }.calm().await;
     assert!(seen.requests == 50 && seen.errors == 0, "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_redis_that_dies_and_comes_back_is_no_error_to_a_fleet_of_processes() {
-    let [during, after] = Run { processes: 8, keys: 100 }.with_a_restart().await;
+    let [during, after] = Run { processes: 8, keys: 100, deadline: BUSY }.with_a_restart().await;
     // while it is away each asks for itself, and never for what it has
     assert!((100..=800).contains(&during.requests) && during.errors == 0, "{during:?}");
     assert!(after.requests == 100 && after.errors == 0, "one fleet again: {after:?}");
@@ -125,6 +125,9 @@ fn settings_that_cannot_be_are_refused_and_keep_their_secrets() {
         testkit::witness_error(&error);
     }
 }
+
+/// This machine may be busy: what is slow here for no reason of Redis's is not to be part of the figures.
+const BUSY: Option<Duration> = Some(Duration::from_secs(2));
 
 fn listener(told: &Arc<Mutex<Vec<Option<String>>>>) -> ChangeListener {
     let told = told.clone();

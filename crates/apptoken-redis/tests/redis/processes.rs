@@ -22,6 +22,8 @@ use crate::server::Server;
 pub(crate) struct Run {
     pub(crate) processes: usize,
     pub(crate) keys: usize,
+    /// For Redis's answers; that of the client if none is given.
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl Run {
@@ -63,7 +65,7 @@ impl Run {
     /// Starts all of them, and waits until the last one is ready.
     async fn start(self, fleet: &Fleet, server: &Server) -> Vec<Process> {
         let told = json!({ "authority": fleet.entra.authority(), "ca": fleet.entra.ca_pem(), "redis": server.url(),
-        });
+            "deadline_ms": self.deadline.map(|deadline| deadline.as_millis()) });
         let mut children = (0..self.processes).map(|_| Process::spawn(&told)).collect::<Vec<_>>();
         for child in &mut children {
             assert_eq!(child.says().await, json!("ready"));
@@ -141,7 +143,11 @@ pub(crate) async fn serve() -> bool {
     let Ok(told) = std::env::var("APPTOKEN_TEST_FLEET") else { return false };
     let told: Value = serde_json::from_str(&told).unwrap();
     let redis = RedisCache::server(told["redis"].as_str().unwrap()).build().unwrap();
-    let cache = TokenCache::distributed(redis).build();
+    let mut cache = TokenCache::distributed(redis);
+    if let Some(deadline) = told["deadline_ms"].as_u64() {
+        cache = cache.deadline(Duration::from_millis(deadline));
+    }
+    let cache = cache.build();
     let client = Fleet::client(told["authority"].as_str().unwrap(), told["ca"].as_str().unwrap(), &cache);
     println!("SAYS \"ready\"");
     let mut lines = std::io::stdin().lines();
