@@ -6,6 +6,7 @@ pub mod architecture;
 pub mod bench;
 pub mod evidence;
 pub mod fuzz;
+pub mod instructions;
 pub mod interop;
 pub mod leaks;
 pub mod soak;

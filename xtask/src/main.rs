@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{bench, fuzz, interop, soak, test};
+use xtask::{bench, fuzz, instructions, interop, soak, test};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -12,6 +12,8 @@ fn main() -> ExitCode {
     let done = match (chore, arguments.get(1..).unwrap_or_default()) {
         (Some("test"), []) => test::run(),
         (Some("interop"), []) => interop::run(),
+        (Some("instructions"), []) => instructions::run(false),
+        (Some("instructions"), [renew]) if renew == "--renew" => instructions::run(true),
         (Some("fuzz"), []) => fuzz::run(None),
         (Some("fuzz"), [seconds]) => fuzz::run(Some(seconds)),
         (Some("bench"), [case, settings @ ..]) if case == "emulator" => bench::emulator(settings),
@@ -45,5 +47,7 @@ usage: cargo xtask <chore>
             minutes, and ten to build the peers once) writes docs/performance.md. [--quick] [CASE ...]
             bench emulator [NAME=VALUE ...]: the local Entra ID beside RSA's limit and two servers from npm
   soak      ten minutes, or so many seconds as are given, of full load on a fleet in which everything goes wrong now and then
+  instructions [--renew]
+            how many instructions a hit takes, beside what it took; installs valgrind where it can
   fuzz      every fuzz target, ten minutes each or so many seconds as are given; needs cargo-fuzz and a C++ compiler
 ";

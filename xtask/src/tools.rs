@@ -1,21 +1,32 @@
-//! Programs of others that the tests start.
+//! Programs of others that the chores start.
 
 use std::env;
 use std::process::Command;
 
 use crate::{Result, workspace};
 
-/// Installs what is missing of [`NEEDED`], on Debian and what is made from it; elsewhere it is said what to install.
+/// What the tests start.
 pub(crate) fn install() -> Result<()> {
-    let missing: Vec<&(&str, &str)> = NEEDED.iter().filter(|(program, _)| !on_path(program)).collect();
+    install_missing("the tests need", &NEEDED)
+}
+
+/// What counts instructions.
+pub(crate) fn install_valgrind() -> Result<()> {
+    install_missing("to count instructions needs", &[("valgrind", "valgrind")])
+}
+
+/// Installs what is missing of these programs by their packages, on Debian and what is made from it; elsewhere it is said
+/// what to install.
+fn install_missing(who_needs: &str, programs: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<_> = programs.iter().filter(|(program, _)| !on_path(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let programs = missing.iter().map(|(program, _)| *program).collect::<Vec<_>>().join(", ");
     if !on_path("apt-get") {
-        return Err(format!("the tests need {programs}: install them and see that PATH has them"));
+        return Err(format!("{who_needs} {programs}: install them and see that PATH has them"));
     }
-    println!("xtask: the tests need {programs}: installing");
+    println!("xtask: {who_needs} {programs}: installing");
     let packages = missing.iter().map(|(_, package)| *package);
     workspace::run(apt_get().args(["update", "-qq"]))?;
     workspace::run(apt_get().args(["install", "-qq", "-y", "--no-install-recommends"]).args(packages))

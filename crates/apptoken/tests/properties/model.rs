@@ -75,6 +75,9 @@ pub(crate) struct Model {
     wait: Option<(u64, u64)>,
     credential: u64,
     flights: Vec<Flight>,
+    /// How many flights there have been, and which of them brought the token that is kept.
+    begun: usize,
+    kept_of: usize,
     /// How many requests were sent.
     pub(crate) sent: usize,
     callers: usize,
@@ -93,6 +96,8 @@ struct Token {
 /// A request that the authority has, and who wants its outcome.
 struct Flight {
     request: usize,
+    /// Which flight it is, the first being 0.
+    number: usize,
     claims: bool,
     /// False for what was asked for before the tokens were forgotten: nobody joins it, and its token is not kept.
     current: bool,
@@ -174,10 +179,10 @@ impl Model {
             }
             (None, _) => {
                 let credential = self.credential;
-                let (request, waiting) = (self.send(), Vec::new());
-                let flight =
-                    Flight { request, claims, current: true, credential, again: false, waiting, behind: false };
-                self.flights.push(flight);
+                let (request, number, waiting) = (self.send(), self.begun, Vec::new());
+                let (current, again, behind) = (true, false, false);
+                self.flights.push(Flight { request, number, claims, current, credential, again, waiting, behind });
+                self.begun += 1;
                 self.flights.len() - 1
             }
         };
@@ -219,7 +224,9 @@ impl Model {
         let at = |after| self.now + after;
         let (refresh_at, margin_at, expires_at) = (at(life.refresh_at), at(life.margin_at), at(life.expires_at));
         let token = Token { of_request: flight.request, refresh_at, margin_at, expires_at };
-        if flight.current {
+        // what was asked for before the kept token was is older than it
+        if flight.current && flight.number >= self.kept_of {
+            self.kept_of = flight.number;
             (self.token, self.fresh_until, self.wait) = (Some(token), refresh_at, None);
         }
         for (caller, _) in flight.waiting {
