@@ -13,15 +13,22 @@ impl Directory {
     /// # Errors
     /// No such tenant.
     pub fn add_admin_application(&self, tenant: &str) -> Result<(Uuid, NewSecret), DirectoryError> {
-        let before = self.snapshot();
-        let id = before.named_tenant(tenant)?;
-        let known = before.applications().find(|app| app.home_tenant == Some(id) && app.display_name == NAME);
-        let app_id = match known {
-            Some(app) => app.app_id,
-            None => self.add_application(&admin_application(&id.to_string(), None, Vec::new()))?,
-        };
-        let secret = self.add_secret_between(&app_id.to_string(), "bootstrap", (None, None))?;
-        Ok((app_id, secret))
+        self.change(|next, now| {
+            let id = next.named_tenant(tenant)?;
+            let known = next.applications().find(|app| app.home_tenant == Some(id) && app.display_name == NAME);
+            let app_id = match known {
+                Some(app) => app.app_id,
+                None => {
+                    let app_id = Uuid::new_v4();
+                    let application = admin_application(&id.to_string(), Some(app_id), Vec::new());
+                    next.import_applications(&[application], "applications", now)?;
+                    app_id
+                }
+            };
+            let (new, secret) = NewSecret::make("bootstrap", (None, None), now)?;
+            next.add_secret(app_id, secret)?;
+            Ok((app_id, new))
+        })
     }
 }
 

@@ -117,19 +117,14 @@ impl Directory {
         &self,
         app: &str,
         name: &str,
-        (start, end): (Option<i64>, Option<i64>),
+        dates: (Option<i64>, Option<i64>),
     ) -> Result<NewSecret, DirectoryError> {
-        let (key_id, text) = (Uuid::new_v4(), random_secret()?);
         self.change(|next, now| {
             let app_id = next.app(app)?.app_id;
-            let start = start.unwrap_or(now);
-            let end = end.unwrap_or_else(|| start.saturating_add(super::import::TWO_YEARS));
-            if end <= start {
-                return Err(SeedError::new("endDateTime", "the secret would end before it begins").into());
-            }
-            next.add_secret(app_id, Secret::new(key_id, name, &text, start, end))
-        })?;
-        Ok(NewSecret { key_id, text })
+            let (new, secret) = NewSecret::make(name, dates, now)?;
+            next.add_secret(app_id, secret)?;
+            Ok(new)
+        })
     }
 
     /// Registers a client secret of one's own choice; its id.
@@ -168,9 +163,25 @@ impl Directory {
         let key_id = credential.key_id;
         self.change(|next, _| {
             let app_id = next.app(app)?.app_id;
-            next.edit_application(app_id, |application| application.certificates.push(credential));
-            next.fits(app_id)?;
+            next.add_key(app_id, credential)?;
             Ok(key_id)
+        })
+    }
+
+    /// Registers a certificate under the id that it has.
+    pub(crate) fn add_key(&self, app_id: Uuid, key: KeyCredential) -> Result<(), DirectoryError> {
+        self.change(|next, _| next.add_key(app_id, key))
+    }
+
+    /// Removes one certificate, by the credential's id.
+    pub(crate) fn remove_key(&self, app_id: Uuid, key_id: Uuid) -> Result<(), DirectoryError> {
+        self.change(|next, _| {
+            let application = next.app(&app_id.to_string())?;
+            if application.certificates.iter().all(|key| key.key_id != key_id) {
+                return Err(DirectoryError::NoCredential { app: app_id, credential: key_id.to_string() });
+            }
+            next.edit_application(app_id, |application| application.certificates.retain(|key| key.key_id != key_id));
+            Ok(())
         })
     }
 
@@ -242,9 +253,35 @@ impl Directory {
     }
 }
 
+impl NewSecret {
+    /// And what the directory keeps of it. It is good from its start, or now, until its end, or two years later.
+    pub(crate) fn make(
+        name: &str,
+        (start, end): (Option<i64>, Option<i64>),
+        now: i64,
+    ) -> Result<(Self, Secret), DirectoryError> {
+        let (key_id, text) = (Uuid::new_v4(), random_secret()?);
+        let start = start.unwrap_or(now);
+        let end = end.unwrap_or_else(|| start.saturating_add(super::import::TWO_YEARS));
+        if end <= start {
+            return Err(SeedError::new("endDateTime", "the secret would end before it begins").into());
+        }
+        let secret = Secret::new(key_id, name, &text, start, end);
+        Ok((Self { key_id, text }, secret))
+    }
+}
+
 impl Snapshot {
-    fn add_secret(&mut self, app_id: Uuid, secret: Secret) -> Result<(), DirectoryError> {
+    pub(super) fn add_secret(&mut self, app_id: Uuid, secret: Secret) -> Result<(), DirectoryError> {
         self.edit_application(app_id, |application| application.secrets.push(secret));
+        self.fits(app_id)
+    }
+
+    fn add_key(&mut self, app_id: Uuid, key: KeyCredential) -> Result<(), DirectoryError> {
+        let mut keys = self.app(&app_id.to_string())?.certificates.clone();
+        keys.push(key);
+        each_once(&keys)?;
+        self.edit_application(app_id, |application| application.certificates = keys);
         self.fits(app_id)
     }
 
@@ -302,6 +339,15 @@ impl Application {
                 scopes: Vec::new(),
             }),
         }
+    }
+}
+
+/// Credentials are told apart by their ids.
+pub(super) fn each_once(keys: &[KeyCredential]) -> Result<(), SeedError> {
+    let again = keys.iter().enumerate().find(|(i, key)| keys[..*i].iter().any(|other| other.key_id == key.key_id));
+    match again {
+        Some((_, key)) => Err(SeedError::taken("keyCredentials", format!("the keyId {} is used twice", key.key_id))),
+        None => Ok(()),
     }
 }
 

@@ -338,8 +338,9 @@ impl Application {
     /// The role with this `value`, or with this id.
     #[must_use]
     pub fn role(&self, value_or_id: &str) -> Option<&AppRole> {
-        let id = Uuid::try_parse(value_or_id).ok();
-        self.app_roles.iter().find(|role| role.value == value_or_id || Some(role.id) == id)
+        // an id first: another role's value may look like it
+        let by_id = guid(value_or_id).and_then(|id| self.app_roles.iter().find(|role| role.id == id));
+        by_id.or_else(|| self.app_roles.iter().find(|role| role.value == value_or_id))
     }
 
     /// Whether this API takes a v1 token with this audience: its App ID URIs or its id, and a slash at the end counts

@@ -117,17 +117,8 @@ impl Snapshot {
     }
 
     pub(super) fn offer(&mut self, app_id: Uuid, role: &SeedAppRole) -> Result<Uuid, DirectoryError> {
-        let value = &role.value;
-        if value.is_empty() || value.len() > LONGEST_ROLE || value.chars().any(|c| c.is_whitespace() || c.is_control())
-        {
-            let why = format!("{value:?} is not 1 to {LONGEST_ROLE} characters without a space");
-            return Err(SeedError::new("appRoles.value", why).into());
-        }
-        let others = self.application(app_id).map_or(&[][..], |application| &application.app_roles[..]);
-        if others.iter().any(|other| other.value == *value || Some(other.id) == role.id) {
-            return Err(SeedError::taken("appRoles.value", format!("{value:?} is offered already")).into());
-        }
         let role = AppRole::of_seed(role);
+        role.fits_beside(self.application(app_id).map_or(&[], |application| &application.app_roles))?;
         let id = role.id;
         self.edit_application(app_id, |application| application.app_roles.push(role));
         Ok(id)
@@ -159,6 +150,22 @@ impl Snapshot {
             tenant.resources.retain(|_, id| *id != app_id);
             tenant.resources.extend(keys.iter().map(|key| (key.clone(), app_id)));
         }
+    }
+}
+
+impl AppRole {
+    /// Whether an application that offers these may offer this one too.
+    pub(super) fn fits_beside(&self, others: &[Self]) -> Result<(), SeedError> {
+        let value = &self.value;
+        if value.is_empty() || value.len() > LONGEST_ROLE || value.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            let why = format!("{value:?} is not 1 to {LONGEST_ROLE} characters without a space");
+            return Err(SeedError::new("appRoles.value", why));
+        }
+        if others.iter().any(|other| other.value == *value || other.id == self.id) {
+            return Err(SeedError::taken("appRoles.value", format!("{value:?} is offered already")));
+        }
+        Ok(())
     }
 }
 

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::model::{KeyCredential, RequiredResourceAccess, ServicePrincipal, SignInAudience, TokenVersion};
+use super::changes::each_once;
+use super::model::{KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal, SignInAudience, TokenVersion};
 use super::properties::{self, Properties, Unfit};
-use super::{Directory, DirectoryError, Snapshot};
+use super::{Directory, DirectoryError, SeedError, Snapshot};
 use crate::seed::{SeedAppRole, SeedApplication};
 
 /// What is to be different about an application; nothing said means as before.
@@ -44,8 +45,13 @@ pub(crate) struct PrincipalChange {
 }
 
 impl Directory {
-    /// Registers an application in a tenant, without a service principal; its `client_id`.
-    pub(crate) fn register(&self, tenant: Uuid, change: ApplicationChange) -> Result<Uuid, DirectoryError> {
+    /// Registers an application in a tenant, with these secrets and without a service principal; its `client_id`.
+    pub(crate) fn register(
+        &self,
+        tenant: Uuid,
+        change: ApplicationChange,
+        secrets: Vec<Secret>,
+    ) -> Result<Uuid, DirectoryError> {
         let app_id = Uuid::new_v4();
         let seed = SeedApplication {
             app_id: Some(app_id),
@@ -59,6 +65,7 @@ impl Directory {
                 return Err(DirectoryError::Full(tenant));
             }
             next.import_applications(&[seed], "applications", now)?;
+            next.edit_application(app_id, |application| application.secrets = secrets);
             next.update(app_id, change)?;
             Ok(app_id)
         })
@@ -97,10 +104,21 @@ impl Snapshot {
             further,
         } = change;
         let application = self.application(app_id).ok_or_else(|| DirectoryError::NoApplication(app_id.to_string()))?;
+        if let Some(name) = further.get("uniqueName").filter(|name| !name.is_null()) {
+            let same = |other: &super::Application| other.further.get("uniqueName") == Some(name);
+            let beside = |other: &super::Application| other.home_tenant == application.home_tenant;
+            if self.applications().any(|other| other.app_id != app_id && beside(other) && same(other)) {
+                return Err(SeedError::taken("uniqueName", format!("{name} is another application's")).into());
+            }
+        }
         let further = merged(properties::APPLICATION, &application.further, &further)?;
         let certificates = match keys {
             None => application.certificates.clone(),
-            Some(keys) => keys.into_iter().map(|key| key.of(application)).collect::<Result<_, _>>()?,
+            Some(keys) => {
+                let keys: Vec<_> = keys.into_iter().map(|key| key.of(application)).collect::<Result<_, _>>()?;
+                each_once(&keys)?;
+                keys
+            }
         };
         let mut kept = application.secrets.clone();
         if let Some(ids) = secrets {
@@ -151,18 +169,11 @@ impl Snapshot {
                 None => self.withdraw(app_id, role.id),
             }
         }
-        for role in roles {
-            let Some(known) = before.iter().find(|known| Some(known.id) == role.id) else {
-                self.offer(app_id, role)?;
-                continue;
-            };
-            let changed = super::AppRole::of_seed(role);
-            self.edit_application(app_id, |application| {
-                application.app_roles.iter_mut().filter(|role| role.id == known.id).for_each(|role| {
-                    role.clone_from(&changed);
-                });
-            });
+        let roles: Vec<_> = roles.iter().map(super::AppRole::of_seed).collect();
+        for (i, role) in roles.iter().enumerate() {
+            role.fits_beside(&roles[..i])?;
         }
+        self.edit_application(app_id, |application| application.app_roles = roles);
         Ok(())
     }
 

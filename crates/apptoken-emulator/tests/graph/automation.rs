@@ -86,6 +86,12 @@ async fn the_bootstrap_administrator_is_there_only_where_it_was_asked_for() {
     assert_eq!(found.json["value"][0]["appId"], client_id.to_string(), "one administrator, another secret");
     assert_eq!(desk.entra.token_of(&client_id.to_string(), &second.text, GRAPH_DEFAULT).await.status, 200);
     assert!(desk.entra.emulator.directory().add_admin_application("nowhere.com").is_err());
+    let asked: Vec<_> = std::thread::scope(|scope| {
+        let ask = || desk.entra.emulator.directory().add_admin_application("fabrikam.onmicrosoft.com").unwrap().0;
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(asked.iter().all(|id| *id == asked[0]), "one administrator for all who ask at once: {asked:?}");
 
     // Northwind's, from a seed
     let form = form(&[
@@ -220,6 +226,50 @@ async fn a_daemon_rolls_its_own_keys() {
     assert_eq!(others.refusal(), (403, "Authorization_RequestDenied"));
 }
 
+/// Each is added to those that are there when it is its turn, not to those that its request began with.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_added_at_the_same_time_are_all_there() {
+    let desk = std::sync::Arc::new(Desk::open().await);
+    let (id, _) = desk.application("Busy").await;
+    let path = format!("applications/{id}");
+    let first = daemon_key(&desk.entra.emulator);
+    let credential =
+        |der: &[u8]| json!({ "type": "AsymmetricX509Cert", "usage": "Verify", "key": base64(der), "displayName": "k" });
+    let patched = desk.patch(&path, json!({ "keyCredentials": [credential(first.certificate.der())] })).await;
+    assert_eq!(patched.status, 204, "{}", patched.json);
+    let now = desk.entra.emulator.clock().now_unix();
+    let claims = json!({ "aud": GRAPH_ID, "iss": id, "nbf": now, "exp": now + 600 });
+    let proof = jws::sign(&Map::new(), &claims, &first.key, Algorithm::Rs256).unwrap();
+    let body = json!({ "keyCredential": credential(first.certificate.der()), "proof": proof });
+    let mut adding = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let (desk, add, body) = (std::sync::Arc::clone(&desk), format!("{path}/addKey"), body.clone());
+        adding.spawn(async move { desk.post(&add, body).await.json });
+    }
+    let mut made = Vec::new();
+    while let Some(added) = adding.join_next().await {
+        let added = added.unwrap();
+        assert!(added["keyId"].is_string(), "{added}");
+        made.push(text(&added["keyId"]));
+    }
+    let keys = async || {
+        let all = desk.get(&path).await.json["keyCredentials"].clone();
+        all.as_array().unwrap().iter().map(|key| text(&key["keyId"])).collect::<Vec<_>>()
+    };
+    let there = keys().await;
+    assert!(made.iter().all(|id| there.contains(id)), "{} of {}", there.len(), made.len() + 1);
+
+    // one goes, though all are of the same certificate; and no two have one id
+    let remove = json!({ "keyId": made[0], "proof": proof });
+    assert_eq!(desk.post(&format!("{path}/removeKey"), remove).await.status, 204);
+    assert_eq!(keys().await.len(), 24);
+    let mut again = body.clone();
+    again["keyCredential"]["keyId"] = made[1].clone().into();
+    assert_eq!(desk.post(&format!("{path}/addKey"), again.clone()).await.status, 409);
+    let twice = json!({ "keyCredentials": [again["keyCredential"], again["keyCredential"]] });
+    assert_eq!(desk.patch(&path, twice).await.status, 409);
+}
+
 #[tokio::test]
 async fn federated_credentials_and_their_limits() {
     let desk = Desk::open().await;
@@ -244,6 +294,9 @@ async fn federated_credentials_and_their_limits() {
     let seen = desk.get(&one).await.json;
     assert_eq!((&seen["subject"], &seen["description"]), (&json!("repo:o/r:environment:prod"), &json!("d")));
     assert_eq!(seen["issuer"], "https://token.actions.githubusercontent.com", "what was not named stays");
+    assert_eq!(desk.patch(&one, json!({ "description": null })).await.status, 204);
+    assert_eq!(desk.get(&one).await.json["description"], Value::Null, "what is nothing goes");
+    assert_eq!(desk.patch(&one, json!({ "subject": null })).await.status, 400);
 
     let many = |count: usize| json!({ "audiences": vec!["api://AzureADTokenExchange"; count] });
     for (what, refused) in [

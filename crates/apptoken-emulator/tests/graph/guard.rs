@@ -109,6 +109,30 @@ async fn each_role_opens_what_it_opens_in_graph() {
     }
 }
 
+/// Who may read groups or applications may not read the users in and behind them.
+#[tokio::test]
+async fn what_may_not_be_read_has_an_id_only() {
+    let desk = Desk::open().await;
+    let (id, _) = desk.application("Owned").await;
+    let ada = text(&desk.get("users/ada@contoso.com").await.json["id"]);
+    let reference = json!({ "@odata.id": format!("https://graph.microsoft.com/v1.0/users/{ada}") });
+    assert_eq!(desk.post(&format!("applications/{id}/owners/$ref"), reference).await.status, 204);
+    for (roles, named) in [
+        (&["Application.Read.All"][..], false),
+        (&["Application.Read.All", "User.Read.All"], true),
+        (&["Directory.Read.All"], true),
+    ] {
+        let token = desk.daemon_with(roles).await;
+        let owners = desk.entra.graph(&format!("applications/{id}/owners"), &token).await.json;
+        let owner = &owners["value"][0];
+        assert_eq!((&owner["id"], &owner["@odata.type"]), (&json!(ada), &json!("#microsoft.graph.user")));
+        for property in ["displayName", "userPrincipalName", "jobTitle", "businessPhones"] {
+            let hidden = owner[property].is_null();
+            assert!(!(hidden && named && property == "displayName") && (hidden || named), "{roles:?} {owner}");
+        }
+    }
+}
+
 /// `Application.ReadWrite.OwnedBy`: what it makes is its own, and only what is its own can it change.
 #[tokio::test]
 async fn an_owner_manages_its_own() {

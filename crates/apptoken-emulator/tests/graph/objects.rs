@@ -86,6 +86,7 @@ async fn a_bad_application_is_refused_and_nothing_is_made() {
         (json!({ "displayName": "Bad", "signInAudience": "AzureADandPersonalMicrosoftAccount" }), "Request_BadRequest"),
         (json!({ "displayName": "Bad", "identifierUris": ["no uri"] }), "Request_BadRequest"),
         (json!({ "displayName": "Bad", "identifierUris": ["https://example.org/x"] }), "HostNameNotOnVerifiedDomain"),
+        (json!({ "displayName": "Bad", "identifierUris": ["HTTPS://example.org/x"] }), "HostNameNotOnVerifiedDomain"),
         (
             json!({ "displayName": "Bad", "requiredResourceAccess": [{ "resourceAppId": "graph" }] }),
             "Request_BadRequest",
@@ -96,6 +97,12 @@ async fn a_bad_application_is_refused_and_nothing_is_made() {
         ),
         (
             json!({ "displayName": "Bad", "keyCredentials": [{ "type": "Symmetric", "usage": "Verify", "key": "AAAA" }] }),
+            "Request_BadRequest",
+        ),
+        (
+            json!({ "displayName": "Bad", "passwordCredentials": [
+                {}, { "startDateTime": "2040-01-01T00:00:00Z", "endDateTime": "2039-01-01T00:00:00Z" },
+            ] }),
             "Request_BadRequest",
         ),
         (role(json!({ "value": "a b" })), "Request_BadRequest"),
@@ -110,6 +117,11 @@ async fn a_bad_application_is_refused_and_nothing_is_made() {
     let taken = desk.post("applications", json!({ "displayName": "Bad", "identifierUris": ["api://TodoList"] })).await;
     assert_eq!(taken.refusal(), (409, "Request_MultipleObjectsWithSameKeyValue"));
     assert_eq!(desk.get("applications").await.names(), before);
+    let named = json!({ "displayName": "One", "uniqueName": "one" });
+    assert_eq!(desk.post("applications", named.clone()).await.status, 201);
+    assert_eq!(desk.post("applications", named).await.refusal(), (409, "Request_MultipleObjectsWithSameKeyValue"));
+    let again = desk.patch("applications(uniqueName='one')", json!({ "uniqueName": "one", "notes": "n" })).await;
+    assert_eq!(again.status, 204, "it keeps its own: {}", again.json);
     for path in ["applications/not-an-id", "applications(planet='x')", "servicePrincipals/not-an-id"] {
         assert_eq!(desk.get(path).await.status, 400, "{path}");
     }
@@ -127,6 +139,7 @@ async fn a_change_that_fails_changes_nothing() {
     assert_eq!(desk.patch(&path, change).await.status, 409);
     let change = json!({ "displayName": "New", "tags": ["a"], "web": { "planet": 1 } });
     assert_eq!(desk.patch(&path, change).await.status, 400);
+    assert_eq!(desk.patch(&path, json!({ "displayName": null, "notes": "n" })).await.status, 400);
     let unknown = json!({ "displayName": "New", "passwordCredentials": [{ "displayName": "p" }] });
     assert_eq!(desk.patch(&path, unknown).await.status, 400);
     assert_eq!(desk.get(&path).await.json, before);
@@ -152,6 +165,16 @@ async fn an_enabled_role_stays() {
     let grant = json!({ "principalId": daemon, "resourceId": principal["id"], "appRoleId": roles[0]["id"] });
     let to = format!("servicePrincipals/{}/appRoleAssignedTo", text(&principal["id"]));
     assert_eq!(desk.post(&to, grant).await.refusal(), (400, "Request_BadRequest"), "nobody gets a disabled role");
+    let mut given = |value: &str| {
+        roles[0]["value"] = value.into();
+        json!({ "appRoles": roles })
+    };
+    let taken = given(&text(&desk.get(&path).await.json["appRoles"][1]["value"]));
+    assert_eq!(desk.patch(&path, taken).await.refusal(), (409, "Request_MultipleObjectsWithSameKeyValue"));
+    for bad in ["", "a b"] {
+        assert_eq!(desk.patch(&path, given(bad)).await.refusal(), (400, "Request_BadRequest"), "{bad:?}");
+    }
+    assert_eq!(desk.patch(&path, given("Other")).await.status, 204);
     roles.as_array_mut().unwrap().remove(0);
     assert_eq!(desk.patch(&path, json!({ "appRoles": roles })).await.status, 204);
     assert_eq!(desk.get(&path).await.json["appRoles"], roles);

@@ -135,11 +135,10 @@ fn create(call: &Call<'_>) -> Result<Answer, GraphError> {
         return Err(GraphError::bad(message));
     }
     let directory = &call.state.directory;
-    let app_id = directory.register(call.caller.tenant.id, change)?;
-    let mut secrets = Vec::new();
-    for password in &passwords {
-        secrets.push(password.add(call, app_id)?);
-    }
+    let now = call.state.clock.now_unix();
+    let made = passwords.iter().map(|password| password.make(now)).collect::<Result<Vec<_>, _>>()?;
+    let (secrets, kept): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+    let app_id = directory.register(call.caller.tenant.id, change, kept)?;
     let snapshot = directory.load();
     let app = snapshot.application(app_id).ok_or_else(|| GraphError::not_found(&app_id.to_string()))?;
     let mut object = objects::application(app, call.caller.tenant);
@@ -167,6 +166,9 @@ fn change(call: &Call<'_>, app: &Application) -> Result<ApplicationChange, Graph
 /// What `POST` and `PATCH` have in common. `app`: what is changed; nothing when it is being made.
 fn read(call: &Call<'_>, mut fields: Fields, app: Option<&Application>) -> Result<ApplicationChange, GraphError> {
     fields.refuse_read_only(&["id", "appId", "createdDateTime", "publisherDomain", "deletedDateTime"])?;
+    if fields.is_null("displayName") {
+        return Err(GraphError::invalid_value("displayName"));
+    }
     let display_name = fields.text("displayName")?;
     if display_name.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME) {
         return Err(GraphError::invalid_value("displayName"));
@@ -238,8 +240,9 @@ fn personal_accounts(
 
 /// A URI with a host is of a domain that the tenant has shown to be its own.
 fn verified_domain(call: &Call<'_>, uri: &str) -> Result<(), GraphError> {
-    let host = uri.strip_prefix("https://").or_else(|| uri.strip_prefix("http://"));
-    let Some(host) = host.map(|rest| rest.split(['/', ':', '?', '#']).next().unwrap_or_default().to_lowercase()) else {
+    let lower = uri.to_lowercase();
+    let host = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    let Some(host) = host.map(|rest| rest.split(['/', ':', '?', '#']).next().unwrap_or_default()) else {
         return Ok(());
     };
     let under =

@@ -11,7 +11,7 @@ use super::call::{Answer, Call};
 use super::error::GraphError;
 use super::fields::Fields;
 use super::objects;
-use crate::directory::{Application, ApplicationChange, DirectoryError, Key, NewSecret};
+use crate::directory::{Application, DirectoryError, Key, NewSecret, Secret};
 
 /// A secret to be made: its text is made here.
 pub(super) struct Password {
@@ -41,6 +41,11 @@ impl Password {
 
     pub(super) fn add(&self, call: &Call<'_>, app: Uuid) -> Result<NewSecret, DirectoryError> {
         call.state.directory.add_secret_between(&app.to_string(), &self.name, (self.start, self.end))
+    }
+
+    /// Its text, and what there is to be known of it.
+    pub(super) fn make(&self, now: i64) -> Result<(NewSecret, Secret), DirectoryError> {
+        NewSecret::make(&self.name, (self.start, self.end), now)
     }
 }
 
@@ -89,10 +94,7 @@ pub(super) fn add_key(call: &Call<'_>, app: &Application) -> Result<Answer, Grap
     prove(call, app, &proof)?;
     let Key::New(key) = key_credential(key, None)? else { return Err(GraphError::invalid_value("keyCredential")) };
     let key_id = key.key_id;
-    let kept = app.certificates.iter().map(|key| Key::Kept(key.key_id));
-    let keys = kept.chain([Key::New(key)]).collect();
-    let change = ApplicationChange { keys: Some(keys), ..ApplicationChange::default() };
-    call.state.directory.update_application(app.app_id, change)?;
+    call.state.directory.add_key(app.app_id, *key)?;
     let snapshot = call.state.directory.load();
     let made = snapshot.application(app.app_id).and_then(|app| app.certificates.iter().find(|k| k.key_id == key_id));
     let made = made.ok_or_else(|| GraphError::not_found(&app.id.to_string()))?;
@@ -108,11 +110,14 @@ pub(super) fn remove_key(call: &Call<'_>, app: &Application) -> Result<Answer, G
     let (id, proof) = (fields.needed("keyId", id)?, fields.needed("proof", proof)?);
     fields.end()?;
     prove(call, app, &proof)?;
-    let found = app.certificates.iter().find(|key| key.key_id == id);
-    let found = found.ok_or_else(|| GraphError::bad("No key credential found with keyId."))?;
-    call.state.keyring.forget(|kept| kept.id == id);
-    let thumbprint = found.certificate.thumbprint_hex();
-    Answer::of(call.state.directory.remove_certificate(&app.app_id.to_string(), &thumbprint))
+    match call.state.directory.remove_key(app.app_id, id) {
+        Err(DirectoryError::NoCredential { .. }) => Err(GraphError::bad("No key credential found with keyId.")),
+        outcome => {
+            outcome?;
+            call.state.keyring.forget(|kept| kept.id == id);
+            Ok(Answer::done())
+        }
+    }
 }
 
 /// An application needs no permission to roll its own keys.

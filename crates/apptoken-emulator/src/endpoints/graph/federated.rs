@@ -41,6 +41,10 @@ pub(super) fn serve(call: &Call<'_>, app: &Application, rest: &[&str]) -> Result
                 return Err(GraphError::bad("Property 'name' of a federated identity credential cannot be changed."));
             }
             fields.refuse_read_only(&["id"])?;
+            if let Some(needed) = ["issuer", "subject"].into_iter().find(|name| fields.is_null(name)) {
+                return Err(GraphError::invalid_value(needed));
+            }
+            let undescribed = fields.is_null("description").then(String::new);
             let (issuer, subject) = (fields.text("issuer")?, fields.text("subject")?);
             let (description, audiences) = (fields.text("description")?, fields.texts("audiences")?);
             fields.end()?;
@@ -48,7 +52,7 @@ pub(super) fn serve(call: &Call<'_>, app: &Application, rest: &[&str]) -> Result
                 issuer.into_iter().for_each(|issuer| credential.issuer = issuer);
                 subject.into_iter().for_each(|subject| credential.subject = subject);
                 audiences.into_iter().for_each(|audiences| credential.audiences = audiences);
-                description.into_iter().for_each(|description| credential.description = description);
+                description.or(undescribed).into_iter().for_each(|description| credential.description = description);
             }))
         }
         (&Method::DELETE, [key]) => {

@@ -33,6 +33,11 @@ impl Fields {
         self.left.remove(name)
     }
 
+    /// Whether it is said to be nothing, which is not the same as not being said.
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(Value::is_null)
+    }
+
     /// A text; nothing when it is not there or null.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, GraphError> {
         match self.take(name) {

@@ -1,6 +1,7 @@
 //! The application permissions that each operation takes, any one of a list (Microsoft Graph reference, *Permissions*
 //! of each operation).
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::caller::Caller;
@@ -25,6 +26,24 @@ impl Caller<'_> {
         let (one_of, and_one_of) = need.roles();
         let enough = self.has(one_of) && (and_one_of.is_empty() || self.has(and_one_of));
         if enough { Ok(()) } else { Err(GraphError::denied()) }
+    }
+
+    /// An owner, a member, a group that something is in: of one whose kind this caller may not read, Graph shows type and
+    /// id, and nothing in the place of all else.
+    pub(super) fn sees(&self, object: Value) -> Value {
+        let need = match object["@odata.type"].as_str() {
+            Some("#microsoft.graph.user") => Need::ReadUsers,
+            Some("#microsoft.graph.group") => Need::ReadGroups,
+            _ => Need::ReadApplications,
+        };
+        let mut object = object;
+        if self.needs(need).is_err()
+            && let Some(properties) = object.as_object_mut()
+        {
+            let hidden = properties.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "id" | "@odata.type"));
+            hidden.for_each(|(_, value)| *value = Value::Null);
+        }
+        object
     }
 
     /// To change an application or a service principal: any of them, or one of its own.

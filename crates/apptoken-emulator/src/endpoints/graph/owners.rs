@@ -16,7 +16,8 @@ pub(super) fn serve(call: &Call<'_>, what: Owned, owners: &[Uuid], rest: &[&str]
     match (call.method, rest) {
         (_, []) if call.is_read() => {
             let found = owners.iter().filter_map(|id| objects::any(call.directory, call.caller.tenant, *id));
-            call.list(&schema::DIRECTORY_OBJECT, "directoryObjects", objects::numbered(found))
+            let seen = found.map(|owner| call.caller.sees(owner));
+            call.list(&schema::DIRECTORY_OBJECT, "directoryObjects", objects::numbered(seen))
         }
         (&Method::POST, ["$ref"]) => {
             let mut fields = Fields::new(raw_object(call)?);

@@ -140,7 +140,8 @@ fn members_of(groups: &[Group], group: &Group) -> Vec<Uuid> {
 
 fn list_objects(call: &Call<'_>, ids: impl Iterator<Item = Uuid>) -> Result<Answer, GraphError> {
     let found = ids.filter_map(|id| objects::any(call.directory, call.caller.tenant, id));
-    call.list(&schema::DIRECTORY_OBJECT, "directoryObjects", objects::numbered(found))
+    let seen = found.map(|object| call.caller.sees(object));
+    call.list(&schema::DIRECTORY_OBJECT, "directoryObjects", objects::numbered(seen))
 }
 
 /// By object id or sign-in name.
