@@ -2,7 +2,8 @@
 //!
 //! A table after the comment `<!-- evidence -->` names in each row's last cell the tests that prove what the row says, as
 //! `` `apptoken/tests/keeping.rs::name_of_the_test` `` (a path below `crates/`, or from the root of the repository), or says
-//! why there is none: `no: the reason`. After `<!-- evidence: 1..100 -->` the first cells are these numbers, each once.
+//! why there is none: `no: the reason`. After `<!-- evidence: 1..100 -->` the first cells are these numbers, each once;
+//! after `<!-- evidence: codes -->` they are the codes with which Entra refuses, or might refuse, a daemon.
 //! A program of another language is cited by its file alone: `` `interop/python/clients.py` ``.
 
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ pub fn check() -> Result<Vec<String>> {
 /// One table that must prove what it says.
 struct Table<'a> {
     /// The numbers that its first cells must be.
-    numbers: Option<(u32, u32)>,
+    numbers: Vec<u32>,
     /// First and last cell of each row, and its line.
     rows: Vec<(usize, &'a str, &'a str)>,
 }
@@ -53,11 +54,9 @@ impl Table<'_> {
                 }
             }
         }
-        if let Some((from, to)) = self.numbers {
-            let line = self.rows.first().map_or(0, |row| row.0);
-            let missing = (from..=to).filter(|number| !seen.contains(number.to_string().as_str()));
-            missing.for_each(|number| say(line, format!("row {number} is missing")));
-        }
+        let line = self.rows.first().map_or(0, |row| row.0);
+        let missing = self.numbers.iter().filter(|number| !seen.contains(number.to_string().as_str()));
+        missing.for_each(|number| say(line, format!("row {number} is missing")));
         wrong
     }
 }
@@ -69,8 +68,10 @@ fn tables(text: &str) -> Vec<Table<'_>> {
         let Some(rest) = line.trim().strip_prefix("<!-- evidence").and_then(|rest| rest.strip_suffix("-->")) else {
             continue;
         };
-        let numbers = rest.trim_start_matches(':').trim().split_once("..");
-        let numbers = numbers.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+        let numbers = match rest.trim_start_matches(':').trim() {
+            "codes" => CODES.to_vec(),
+            range => numbers(range).unwrap_or_default(),
+        };
         let mut rows = Vec::new();
         while lines.peek().is_some_and(|(line, _)| line.trim().is_empty()) {
             lines.next();
@@ -85,6 +86,12 @@ fn tables(text: &str) -> Vec<Table<'_>> {
         tables.push(Table { numbers, rows: rows.split_off(rows.len().min(2)) });
     }
     tables
+}
+
+/// `1..100`, both ends included.
+fn numbers(range: &str) -> Option<Vec<u32>> {
+    let (from, to) = range.split_once("..")?;
+    Some((from.parse().ok()?..=to.parse().ok()?).collect())
 }
 
 /// Something with a path in it: other words in backticks are code.
@@ -124,6 +131,18 @@ fn has_test(text: &str, name: &str) -> bool {
     })
 }
 
+/// AADSTS codes that Microsoft's documentation, its clients or recordings connect with app-only requests.
+#[rustfmt::skip]
+const CODES: &[u32] = &[
+    28002, 28003, 50001, 50012, 50013, 50017, 50027, 50033, 50048, 50049, 50059, 50105, 50194, 50196, 51000, 53003,
+    53011, 65001, 70001, 70003, 70011, 70021, 90002, 90006, 90009, 90012, 90014, 90024, 90033, 90055, 90094, 90099,
+    100007, 392189, 392200, 392204, 500011, 500133, 500181, 501051, 530032, 530035, 650052, 650054, 650056, 650057,
+    700011, 700016, 700021, 700022, 700023, 700024, 700025, 700027, 700030, 700038, 700211, 700212, 700213, 700222,
+    700226, 700227, 700229, 900021, 900023, 900144, 900561, 901002, 1000502, 1002012, 5002723, 5002730, 5002738,
+    7000112, 7000113, 7000114, 7000214, 7000215, 7000216, 7000218, 7000222, 7000229, 7000232, 7000274, 7000277,
+    7002104, 7002131, 7002138, 9001023, 9002313, 9010010,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +170,10 @@ mod tests {
             "page.md:5: row 3 is missing",
         ];
         assert_eq!(wrong, want);
+        let codes =
+            super::tables("<!-- evidence: codes -->\n| code | |\n|---|---|\n| 70003 | no: nobody asks for it |\n");
+        let wrong_codes = codes[0].check("page.md", |_| Ok(()));
+        assert!(wrong_codes.len() == CODES.len() - 1 && wrong_codes[0].ends_with("is missing"), "{wrong_codes:?}");
         let wrong = tables[0].check("page.md", |_| Err("there is no such file".into()));
         assert_eq!(wrong[0], "page.md:5: row 1 cites apptoken/tests/keeping.rs::is_there: there is no such file");
     }

@@ -181,6 +181,72 @@ table! {
     /// A managed identity has no secret.
     ManagedIdentitySecret = 7000232, "invalid_client", 401, PAGE,
         "Application '{}' is a managed identity, which cannot sign in with a client secret or a certificate.";
+    /// The application is of one tenant, and the path names none.
+    TenantNotNamed = 50194, "invalid_request", 400, PAGE,
+        "Application '{}' ({}) is not configured as a multi-tenant application, and the endpoint '{}' is for those only.";
+    /// `resource` beside a scope of another resource.
+    ResourceParameterMismatch = 9010010, "invalid_target", 400, PAGE,
+        "The parameter 'resource' does not match the resource of the requested scope.";
+    /// A federated credential that is not known everywhere yet.
+    FederationNotFound = 70021, "invalid_request", 400, PAGE,
+        "No matching federated identity record found for presented assertion. Assertion Issuer: '{}'. Assertion Subject: '{}'. Assertion Audience: '{}'.";
+    /// On demand.
+    PublicClient = 700025, "invalid_client", 401, PAGE,
+        "The application is a public client, which must not present 'client_secret' or 'client_assertion'.";
+    /// On demand.
+    CertificateRevoked = 7000214, "invalid_client", 401, PAGE,
+        "The certificate that signed the client assertion has been revoked.";
+    /// On demand.
+    CertificateRevokedInChain = 7000277, "invalid_client", 401, PAGE,
+        "A certificate in the chain of the one that signed the client assertion has been revoked.";
+    /// On demand.
+    AssertionSignature = 7000274, "invalid_client", 401, PAGE,
+        "The signature of the client assertion could not be accepted.";
+    /// On demand.
+    SubjectNameUnknown = 700030, "invalid_client", 401, PAGE,
+        "The subject name of the certificate in the client assertion is not authorised for the application.";
+    /// On demand.
+    SigningKeyType = 5002730, "invalid_request", 400, PAGE,
+        "The type of the key that signed the token is not supported.";
+    /// On demand.
+    FederationExpression = 7002131, "invalid_client", 401, PAGE,
+        "No claims matching expression of the application's federated credentials matches the assertion.";
+    /// On demand.
+    SecretsForbidden = 7002104, "invalid_client", 401, PAGE,
+        "A policy of the tenant does not allow client secrets; use a certificate or a federated credential.";
+    /// On demand.
+    NotAuthorizedInTenant = 90099, "unauthorized_client", 400, PAGE,
+        "The application has not been authorised in the tenant; an administrator must do so first.";
+    /// On demand.
+    SubscriptionMissing = 650052, "invalid_resource", 400, PAGE,
+        "The organisation lacks a subscription or a service principal for the service that the application needs.";
+    /// On demand.
+    SecurityPolicy = 530032, "invalid_grant", 400, PAGE,
+        "Access has been blocked by a security policy of the tenant.";
+    /// On demand.
+    RequestLoop = 50196, "invalid_grant", 400, PAGE,
+        "The client has made too many of the same request in a short time: it should keep its tokens.";
+    /// On demand.
+    RegionNotAllowed = 100007, "invalid_request", 400, PAGE,
+        "The regional endpoint serves managed identities and certificates known by subject name and issuer only.";
+    /// On demand.
+    MutualTlsOff = 51000, "invalid_request", 412, PAGE,
+        "The feature of mutual TLS is not enabled for this tenant.";
+    /// On demand.
+    MutualTlsNeedsSubjectName = 392189, "invalid_request", 400, PAGE,
+        "This mutual TLS endpoint takes certificates known by subject name and issuer only.";
+    /// On demand.
+    TransientSignIn = 90024, "temporarily_unavailable", 503, PAGE,
+        "A transient error of the request's budget has occurred; try again.";
+    /// On demand.
+    ServerFailed = 90006, "temporarily_unavailable", 503, PAGE,
+        "An external server failed in time of need; try again.";
+    /// On demand.
+    ServiceFailed = 50033, "temporarily_unavailable", 503, PAGE,
+        "A retryable error of the service has occurred; try again.";
+    /// On demand.
+    TimedOut = 90012, "temporarily_unavailable", 504, PAGE,
+        "The request to the token service timed out; try again.";
     /// Unknown host at instance discovery.
     InstanceUnknown = 50049, "invalid_instance", 400, PAGE,
         "'{}' is not a known instance.";
@@ -203,6 +269,16 @@ impl Code {
     #[cfg(test)]
     pub(crate) fn error(self) -> &'static str {
         self.row().error
+    }
+
+    /// The code of this number that a fault may ask for: of those that take no argument, what nothing else provokes.
+    pub(crate) fn on_demand(number: u32) -> Option<Self> {
+        ON_DEMAND.iter().copied().find(|code| code.number() == number)
+    }
+
+    /// Their numbers, for people.
+    pub(crate) fn all_on_demand() -> String {
+        ON_DEMAND.iter().map(|code| code.number().to_string()).collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn status(self) -> u16 {
@@ -303,6 +379,31 @@ pub(crate) fn precise(seconds: i64) -> String {
     }
 }
 
+/// What a fault may ask for.
+const ON_DEMAND: &[Code] = &[
+    Code::PublicClient,
+    Code::CertificateRevoked,
+    Code::CertificateRevokedInChain,
+    Code::AssertionSignature,
+    Code::SubjectNameUnknown,
+    Code::SigningKeyType,
+    Code::FederationExpression,
+    Code::SecretsForbidden,
+    Code::NotAuthorizedInTenant,
+    Code::SubscriptionMissing,
+    Code::SecurityPolicy,
+    Code::RequestLoop,
+    Code::RegionNotAllowed,
+    Code::MutualTlsOff,
+    Code::MutualTlsNeedsSubjectName,
+    Code::Throttled,
+    Code::Transient,
+    Code::TransientSignIn,
+    Code::ServerFailed,
+    Code::ServiceFailed,
+    Code::TimedOut,
+];
+
 /// Longest text from outside in a message, characters.
 const LONGEST: usize = 256;
 
@@ -316,6 +417,7 @@ mod tests {
             let status = match code.error() {
                 "invalid_client" => 401,
                 "temporarily_unavailable" | "server_error" => continue,
+                _ if *code == Code::MutualTlsOff => 412,
                 _ => 400,
             };
             assert_eq!(code.status(), status, "{code:?}");

@@ -114,6 +114,9 @@ impl EmulatorBuilder {
         self.seed.tenants.extend(seed.tenants);
         self.seed.applications.extend(seed.applications);
         self.seed.managed_identities.extend(seed.managed_identities);
+        self.seed.faults.extend(seed.faults);
+        self.seed.replication_delays.extend(seed.replication_delays);
+        self.seed.clock_offset_seconds = seed.clock_offset_seconds.or(self.seed.clock_offset_seconds);
         self
     }
 

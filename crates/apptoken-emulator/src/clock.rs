@@ -42,6 +42,10 @@ impl EmulatorClock {
         self.shift(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
     }
 
+    pub(crate) fn shift_seconds(&self, seconds: i64) {
+        self.shift(seconds.saturating_mul(1000));
+    }
+
     /// Moves the clock back.
     pub fn rewind(&self, by: Duration) {
         self.shift(i64::try_from(by.as_millis()).unwrap_or(i64::MAX).saturating_neg());

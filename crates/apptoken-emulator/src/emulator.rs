@@ -11,14 +11,14 @@ use tokio::task::JoinHandle;
 use crate::builder::{EmulatorBuilder, StartError};
 use crate::clock::EmulatorClock;
 use crate::directory::{Directory, Snapshot};
-use crate::faults::Faults;
+use crate::faults::{FaultRule, Faults};
 use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
 use crate::keyring::Keyring;
 use crate::managed_identity::{Machine, ManagedIdentitySource};
 use crate::own::Own;
-use crate::seed::Seed;
+use crate::seed::{Seed, SeedReplicationDelay};
 use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
 use crate::state::State;
@@ -77,13 +77,14 @@ impl Emulator {
             let own = Own::of(folder.as_ref(), ca, real_now)?;
             let tls = Tls::new(own.ca, &names, asks_for_certificates, real_now)?;
             let begin = Beginning::of(folder.as_ref(), &seed, now)?;
-            Ok::<_, StartError>((folder, begin, tls, own.keys, own.machine, own.unsaved))
+            Ok::<_, StartError>((folder, begin, tls, own.keys, (own.machine, own.admin_key), own.unsaved))
         });
         let prepared = preparing.await.map_err(|_| KeyError::Generate("the signing key"))?;
-        let (folder, begin, tls, keys, machine, unsaved) = prepared?;
+        let (folder, begin, tls, keys, (machine, admin_key), unsaved) = prepared?;
         let sign_ins = Arc::new(SignInLog::new(limits.sign_ins));
         let store = folder.map(|folder| folder.keep(Arc::clone(&sign_ins))).transpose()?.map(Arc::new);
-        let Beginning { kept, directory, restored } = begin;
+        let Beginning { kept, directory, restored, faults, delays, offset } = begin;
+        clock.shift_seconds(offset);
         let directory = Directory::new(&kept, directory, clock.clone(), store.clone());
         if let Some(store) = &store {
             store.save(unsaved);
@@ -107,11 +108,12 @@ impl Emulator {
             issuers: Issuers::new(issuer_mode, &authority),
             hosts: Hosts::new(&host_names),
             asks_for_certificates,
-            faults: Faults::default(),
+            faults: Faults::beginning(faults, delays),
             sign_ins,
             token_requests: AtomicU64::new(0),
             limits,
             keyring: Keyring::new()?,
+            admin_key,
             ca_pem: tls.ca_pem.clone(),
             stopping: stopping.clone(),
         });
@@ -201,6 +203,25 @@ impl Emulator {
         self.state.faults.revoke(app, self.state.clock.now_unix());
     }
 
+    /// A seed that imports to the directory as it is now, with the faults that wait and the clock's offset. Secrets are in
+    /// it as digests: with their text, they open the imported applications too.
+    #[must_use]
+    pub fn export(&self) -> Seed {
+        self.state.export()
+    }
+
+    /// Where its admin API is, for tests and scripts in any language: `https://localhost:PORT/admin`.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("{}/admin", self.authority)
+    }
+
+    /// What opens the admin API, as a bearer token. A data folder keeps it.
+    #[must_use]
+    pub fn admin_key(&self) -> &str {
+        self.state.admin_key.text()
+    }
+
     /// Where its portal is, for a browser: `https://localhost:PORT/portal`.
     #[must_use]
     pub fn portal_url(&self) -> String {
@@ -281,6 +302,10 @@ struct Beginning {
     kept: Snapshot,
     directory: Snapshot,
     restored: bool,
+    faults: Vec<FaultRule>,
+    delays: Vec<SeedReplicationDelay>,
+    /// Of the clock, seconds.
+    offset: i64,
 }
 
 impl Beginning {
@@ -289,11 +314,19 @@ impl Beginning {
         match folder.filter(|folder| !folder.objects.is_empty()) {
             Some(folder) => {
                 let kept = Snapshot::from_rows(folder.objects.iter()).map_err(|what| folder.damaged(&what))?;
-                Ok(Self { directory: kept.with_all_first_parties(now), kept, restored: true })
+                let directory = kept.with_all_first_parties(now);
+                Ok(Self { kept, directory, restored: true, faults: Vec::new(), delays: Vec::new(), offset: 0 })
             }
             None => {
-                let (kept, directory) = (Snapshot::with_first_parties(), Snapshot::from_seed(seed, now)?);
-                Ok(Self { kept, directory, restored: false })
+                let offset = seed.clock_offset_seconds.unwrap_or(0);
+                Ok(Self {
+                    kept: Snapshot::with_first_parties(),
+                    directory: Snapshot::from_seed(seed, now.saturating_add(offset))?,
+                    restored: false,
+                    faults: FaultRule::all_declared(&seed.faults)?,
+                    delays: seed.replication_delays.clone(),
+                    offset,
+                })
             }
         }
     }

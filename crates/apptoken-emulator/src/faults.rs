@@ -1,5 +1,7 @@
 //! Trouble on demand: what a daemon must live with, made to happen.
 
+mod declared;
+mod delays;
 mod rule;
 
 use std::collections::{HashMap, VecDeque};
@@ -9,8 +11,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub(crate) use delays::Delays;
 pub use rule::FaultRule;
 pub(crate) use rule::Target;
+
+use crate::seed::SeedReplicationDelay;
 
 /// What happens to a token request instead of, or before, its proper answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,9 @@ pub enum Fault {
     Truncated,
     /// What would be granted is refused by a Conditional Access policy: 53003, with a `claims` challenge.
     ConditionalAccess,
+    /// What would be granted is refused with this AADSTS code, one of those that nothing else here provokes
+    /// (`docs/emulator-fidelity.md`); another code does nothing.
+    Refusal(u32),
 }
 
 /// The switches of a running local Entra ID. All can be changed at any time.
@@ -45,6 +53,8 @@ pub struct Faults {
     /// How many faults wait in `queue`: the token path looks here, and takes the lock only when there are any.
     waiting: AtomicUsize,
     queue: Mutex<VecDeque<FaultRule>>,
+    next_id: AtomicU64,
+    pub(crate) delays: Delays,
     /// How many applications have entries in `revoked`.
     revocations: AtomicUsize,
     revoked: Mutex<HashMap<Uuid, i64>>,
@@ -54,19 +64,46 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// With what a seed declares.
+    pub(crate) fn beginning(rules: Vec<FaultRule>, delays: Vec<SeedReplicationDelay>) -> Self {
+        let faults = Self::default();
+        faults.delays.set(delays);
+        rules.into_iter().for_each(|rule| _ = faults.add(rule));
+        faults
+    }
+
     /// The next `n` token requests meet `fault`; faults asked for earlier come first.
     pub fn next_token_requests(&self, n: u32, fault: Fault) {
         self.add(FaultRule::new(fault).times(n));
     }
 
-    /// The requests that `rule` is for meet its fault; rules added earlier come first.
-    pub fn add(&self, rule: FaultRule) {
+    /// The requests that `rule` is for meet its fault; rules added earlier come first. Gives the id by which
+    /// [`Self::remove`] knows it.
+    pub fn add(&self, mut rule: FaultRule) -> u64 {
+        rule.id = self.next_id.fetch_add(1, Ordering::SeqCst) + 1;
+        let id = rule.id;
         if rule.left == Some(0) {
-            return;
+            return id;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push_back(rule);
         self.waiting.store(queue.len(), Ordering::SeqCst);
+        id
+    }
+
+    /// Takes a fault away; whether it still waited.
+    pub fn remove(&self, id: u64) -> bool {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = queue.len();
+        queue.retain(|rule| rule.id != id);
+        self.waiting.store(queue.len(), Ordering::SeqCst);
+        queue.len() < before
+    }
+
+    /// From now on, credentials are not known to the token endpoint before they are as old as this: 7000215, 700027 or
+    /// 70021 until then, as while Entra replicates them. Replaces what was said before; seeded ones are known at once.
+    pub fn replication_delays(&self, delays: Vec<SeedReplicationDelay>) {
+        self.delays.set(delays);
     }
 
     /// Every token request takes this much longer; zero ends it.
@@ -84,7 +121,7 @@ impl Faults {
         self.refresh_in.set(refresh_in);
     }
 
-    /// Ends all faults, revocations, latency and lifetimes.
+    /// Ends all faults, revocations, delays, latency and lifetimes.
     pub fn clear(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.clear();
@@ -92,6 +129,7 @@ impl Faults {
         drop(queue);
         self.revoked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.revocations.store(0, Ordering::SeqCst);
+        self.delays.set(Vec::new());
         self.latency(Duration::ZERO);
         self.token_lifetime(None);
         self.refresh_in(None);
@@ -133,6 +171,14 @@ impl Faults {
         let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
         revoked.insert(app, now);
         self.revocations.store(revoked.len(), Ordering::SeqCst);
+    }
+
+    /// The application's tokens are good again; whether they were not.
+    pub(crate) fn end_revocation(&self, app: Uuid) -> bool {
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = revoked.remove(&app).is_some();
+        self.revocations.store(revoked.len(), Ordering::SeqCst);
+        was
     }
 
     /// When this application's tokens were revoked.

@@ -32,6 +32,7 @@
 #![deny(missing_docs)]
 
 mod aadsts;
+mod admin;
 mod builder;
 mod clock;
 mod directory;

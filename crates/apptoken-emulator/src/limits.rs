@@ -16,6 +16,8 @@ pub struct Limits {
     pub write: Duration,
     /// Longest body, bytes; 128 KiB.
     pub body_bytes: usize,
+    /// Longest body at the admin API, bytes; 4 MiB.
+    pub seed_bytes: usize,
     /// Connections at a time; 4,096. More are closed at once.
     pub connections: usize,
     /// Time for each of the two documents of a federated assertion's issuer; 5 s.
@@ -36,6 +38,7 @@ impl Default for Limits {
             body: Duration::from_secs(15),
             write: Duration::from_secs(30),
             body_bytes: 128 * 1024,
+            seed_bytes: 4 * 1024 * 1024,
             connections: 4096,
             issuer_document: Duration::from_secs(5),
             issuer_document_bytes: 256 * 1024,

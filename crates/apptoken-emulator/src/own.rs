@@ -1,9 +1,11 @@
 //! What makes a server the same one after a restart: its CA, its signing keys, its secrets.
 
+use std::fmt;
 use std::time::SystemTime;
 
-use apptoken_jose::KeyError;
 use apptoken_jose::issue::Ca;
+use apptoken_jose::{KeyError, base64url};
+use aws_lc_rs::{constant_time, rand};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -15,6 +17,7 @@ pub(crate) struct Own {
     pub(crate) ca: Ca,
     pub(crate) keys: SigningKeys,
     pub(crate) machine: MachineSecrets,
+    pub(crate) admin_key: AdminKey,
     /// What of it is not in the data folder yet.
     pub(crate) unsaved: Vec<Row>,
 }
@@ -67,7 +70,41 @@ impl Own {
                 secrets
             }
         };
-        Ok(Self { ca, keys, machine, unsaved })
+        let admin_key = match kept(folder, ADMIN_KEY)? {
+            Some(kept) => AdminKey(kept),
+            None => {
+                let key = AdminKey::generate()?;
+                unsaved.push(Row::put(Kind::Own, ADMIN_KEY, &key.0));
+                key
+            }
+        };
+        Ok(Self { ca, keys, machine, admin_key, unsaved })
+    }
+}
+
+/// What opens `/admin`.
+pub(crate) struct AdminKey(Zeroizing<String>);
+
+impl AdminKey {
+    pub(crate) fn generate() -> Result<Self, KeyError> {
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        rand::fill(&mut *bytes).map_err(|_| KeyError::Generate("the admin key"))?;
+        Ok(Self(Zeroizing::new(base64url::encode(&*bytes))))
+    }
+
+    /// Takes the same time whatever it is.
+    pub(crate) fn opens(&self, presented: &str) -> bool {
+        constant_time::verify_slices_are_equal(self.0.as_bytes(), presented.as_bytes()).is_ok()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminKey(…)")
     }
 }
 
@@ -87,6 +124,7 @@ fn damaged(folder: Option<&Opened>, what: &str, error: &KeyError) -> OwnError {
     }
 }
 
+const ADMIN_KEY: &str = "admin key";
 const CA: &str = "certificate authority";
 const SIGNING_KEYS: &str = "signing keys";
 const MACHINE: &str = "machine";

@@ -14,70 +14,134 @@
 //! Ids that are left out are made. An application without `homeTenant` lives in the only tenant, and without
 //! `servicePrincipals` has one in its home tenant.
 
+mod fault;
+
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub use fault::{FaultKind, SeedFault, SeedReplicationDelay};
+
 use crate::directory::{MemberType, SeedError, SignInAudience};
 
 /// A whole directory, declared.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Seed {
     /// For editors: where the schema of this file is. Ignored.
     #[serde(rename = "$schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// The tenants.
     pub tenants: Vec<SeedTenant>,
     /// The applications, in any order; they may refer to each other.
     pub applications: Vec<SeedApplication>,
     /// Managed identities of the machine that the emulator's identity endpoints speak for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub managed_identities: Vec<SeedManagedIdentity>,
+    /// Faults that wait from the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<SeedFault>,
+    /// How long new credentials are not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replication_delays: Vec<SeedReplicationDelay>,
+    /// Seconds by which the clock is ahead of the system's; negative: behind. None means 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_offset_seconds: Option<i64>,
 }
 
 /// A tenant in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedTenant {
     /// Its id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<Uuid>,
     /// Name for people; the default domain when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// For example `contoso.onmicrosoft.com`.
     pub default_domain: String,
+    /// When it was made; the start of the emulator when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_date_time: Option<Timestamp>,
     /// Further domains.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<String>,
     /// Users for Graph to read.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<SeedUser>,
     /// Groups for Graph to read.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<SeedGroup>,
     /// An application that may do through Graph what an administrator does: register others, give them credentials,
     /// grant them roles. Without it there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_application: Option<SeedAdminApplication>,
+    /// What is unusual about Microsoft's own applications here.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub microsoft_service_principals: Vec<SeedMicrosoftPrincipal>,
 }
 
 /// The credentials of a bootstrap administrator in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedAdminApplication {
     /// `client_id`; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_id: Option<Uuid>,
     /// Its client secret.
+    #[serde(skip_serializing)]
     pub secret_text: SecretText,
 }
 
+/// One of Microsoft's own applications in a tenant of a seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedMicrosoftPrincipal {
+    /// Its application id.
+    pub app_id: Uuid,
+    /// Nothing means yes.
+    #[serde(default = "yes")]
+    pub account_enabled: bool,
+    /// Nothing means no.
+    #[serde(default)]
+    pub app_role_assignment_required: bool,
+}
+
+/// A granted app role in a seed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedAssignment {
+    /// App ID URI or application id of the API.
+    pub resource: String,
+    /// Value or id of its role.
+    pub app_role: String,
+    /// When it was granted; the start of the emulator when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_date_time: Option<Timestamp>,
+}
+
 /// A user in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedUser {
     /// Object id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// Name for people.
     pub display_name: String,
@@ -85,125 +149,173 @@ pub struct SeedUser {
     pub user_principal_name: String,
     /// Further properties, as Graph has them.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub further: Map<String, Value>,
 }
 
 /// A group in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedGroup {
     /// Object id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// Name for people.
     pub display_name: String,
     /// Object ids, or sign-in names of users.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
     /// Further properties, as Graph has them.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub further: Map<String, Value>,
 }
 
 /// An application in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedApplication {
     /// `client_id`; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_id: Option<Uuid>,
+    /// Object id of the registration; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// When it was registered; the start of the emulator when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_date_time: Option<Timestamp>,
     /// Name for people.
     pub display_name: String,
     /// Id or domain of the tenant where it is registered; may be left out when there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub home_tenant: Option<String>,
     /// Who may use it.
     #[serde(default)]
     pub sign_in_audience: SignInAudience,
     /// App ID URIs.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub identifier_uris: Vec<String>,
     /// 1 or 2; nothing means 1, as in Entra.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_access_token_version: Option<u8>,
     /// What it offers as an API.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub app_roles: Vec<SeedAppRole>,
     /// What it wishes for as a daemon.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required_resource_access: Vec<SeedResourceAccess>,
     /// Client secrets.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub password_credentials: Vec<SeedSecret>,
     /// Certificates.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_credentials: Vec<SeedCertificate>,
     /// Whose tokens stand for a credential of its own.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub federated_identity_credentials: Vec<SeedFederatedCredential>,
     /// For an agent identity: the application whose tokens, for this identity's id as `fmi_path`, are its credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_identity_blueprint_id: Option<Uuid>,
     /// Where it is present; nothing means its home tenant, an empty list nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service_principals: Option<Vec<SeedServicePrincipal>>,
     /// Object ids of the users and service principals that own it.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Uuid>,
     /// Further properties, as Graph has them.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub further: Map<String, Value>,
 }
 
 /// An application permission in a seed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedAppRole {
     /// Made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// What stands in `roles`.
     pub value: String,
     /// Name for people; `value` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// What it allows, for people; the name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Whether it can be assigned. Nothing means yes.
     #[serde(default = "yes")]
     pub is_enabled: bool,
     /// Who may have it; applications when absent.
     #[serde(default = "applications")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_member_types: Vec<MemberType>,
 }
 
 /// Permissions wished for, in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedResourceAccess {
     /// App ID URI or application id of the API.
     pub resource: String,
     /// Values or ids of its roles.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub app_roles: Vec<String>,
     /// Ids of delegated permissions: kept for Graph, of no use to a daemon.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<Uuid>,
 }
 
 /// A client secret in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedSecret {
     /// The secret's id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<Uuid>,
     /// Name for people.
     #[serde(default)]
     pub display_name: String,
-    /// The secret.
+    /// The secret. An export has its digest instead.
+    #[serde(default, skip_serializing)]
     pub secret_text: SecretText,
+    /// Instead of the secret: the base64url of its SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_sha256: Option<String>,
+    /// The first characters of the secret, when only its digest is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Valid from; the start of the emulator when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start_date_time: Option<Timestamp>,
     /// Valid until; two years on when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_date_time: Option<Timestamp>,
 }
 
 /// A certificate in a seed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedCertificate {
+    /// The credential's id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<Uuid>,
     /// Name for people.
     #[serde(default)]
     pub display_name: String,
@@ -212,10 +324,12 @@ pub struct SeedCertificate {
 }
 
 /// A federated identity credential in a seed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedFederatedCredential {
     /// The credential's id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// 3 to 120 letters, digits, `-` and `_`.
     pub name: String,
@@ -225,6 +339,7 @@ pub struct SeedFederatedCredential {
     pub subject: String,
     /// `aud` of the tokens that it takes: exactly one. `api://AzureADTokenExchange` when absent.
     #[serde(default = "token_exchange")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
     /// For people.
     #[serde(default)]
@@ -232,12 +347,14 @@ pub struct SeedFederatedCredential {
 }
 
 /// A service principal in a seed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedServicePrincipal {
     /// Id or domain of the tenant.
     pub tenant: String,
     /// Object id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// Nothing means yes.
     #[serde(default = "yes")]
@@ -248,20 +365,33 @@ pub struct SeedServicePrincipal {
     /// Whether an administrator has granted what `requiredResourceAccess` wishes for. Nothing means no.
     #[serde(default)]
     pub admin_consent: bool,
+    /// App roles that it was granted one by one.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub app_role_assignments: Vec<SeedAssignment>,
+    /// When it was made; the start of the emulator when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_date_time: Option<Timestamp>,
     /// Object ids of the users and service principals that own it.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Uuid>,
     /// Further properties, as Graph has them.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub further: Map<String, Value>,
 }
 
 /// A secret that does not show in `Debug` and is wiped from memory.
 #[derive(Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(from = "String")]
 pub struct SecretText(Zeroizing<String>);
 
 impl Seed {
+    /// The JSON Schema (2020-12) of the file, for editors and other tools: also `docs/seed.schema.json`.
+    pub const SCHEMA: &str = include_str!("../../../docs/seed.schema.json");
+
     /// Reads a seed.
     ///
     /// # Errors
@@ -277,27 +407,40 @@ impl Seed {
 }
 
 /// A managed identity in a seed: a service principal that belongs to a resource in Azure.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedManagedIdentity {
     /// Name for people.
     pub display_name: String,
     /// Id or domain of its tenant; may be left out when there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// Its application id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<Uuid>,
     /// Its service principal's object id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub principal_id: Option<Uuid>,
     /// ARM resource id; made when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<String>,
+    /// Nothing means yes.
+    #[serde(default = "yes")]
+    pub account_enabled: bool,
+    /// When it was made; the start of the emulator when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_date_time: Option<Timestamp>,
     /// Whether it is the machine's own. At most one is.
     #[serde(default)]
     pub system_assigned: bool,
     /// The app roles that it was granted.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub app_role_assignments: Vec<SeedResourceAccess>,
     /// Whose tokens stand for a credential of its own; not for a system-assigned one.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub federated_identity_credentials: Vec<SeedFederatedCredential>,
 }
 
@@ -325,8 +468,27 @@ impl SeedServicePrincipal {
             account_enabled: true,
             app_role_assignment_required: false,
             admin_consent: false,
+            app_role_assignments: Vec::new(),
+            created_date_time: None,
             owners: Vec::new(),
             further: Map::new(),
+        }
+    }
+}
+
+impl Default for SeedManagedIdentity {
+    fn default() -> Self {
+        Self {
+            display_name: String::new(),
+            tenant: None,
+            client_id: None,
+            principal_id: None,
+            resource_id: None,
+            account_enabled: true,
+            created_date_time: None,
+            system_assigned: false,
+            app_role_assignments: Vec::new(),
+            federated_identity_credentials: Vec::new(),
         }
     }
 }
@@ -377,6 +539,19 @@ fn yes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `APPTOKEN_BLESS=1` writes it anew.
+    #[test]
+    fn the_published_schema_is_the_parsers() {
+        let mut schema = serde_json::to_value(schemars::schema_for!(Seed)).unwrap();
+        schema["title"] = "A directory for the local Entra ID of apptoken".into();
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("APPTOKEN_BLESS").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/seed.schema.json"), &text).unwrap();
+        } else {
+            assert_eq!(text, Seed::SCHEMA, "run it once with APPTOKEN_BLESS=1");
+        }
+    }
 
     #[test]
     fn errors_name_the_path() {

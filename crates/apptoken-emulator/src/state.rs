@@ -8,14 +8,15 @@ use tokio::sync::watch;
 
 use crate::clock::EmulatorClock;
 use crate::directory::Directory;
-use crate::faults::Faults;
+use crate::faults::{FaultRule, Faults};
 use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::managed_identity::Machine;
-use crate::own;
+use crate::own::{self, AdminKey};
+use crate::seed::Seed;
 use crate::sign_in::SignInLog;
 use crate::signing_keys::{SigningKeys, TokenKey};
 use crate::store::Store;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(crate) token_requests: AtomicU64,
     pub(crate) limits: Limits,
     pub(crate) keyring: Keyring,
+    pub(crate) admin_key: AdminKey,
     /// What clients must trust, PEM.
     pub(crate) ca_pem: String,
     /// Says when the server stops: for answers that would go on.
@@ -52,6 +54,16 @@ impl State {
         match &self.store {
             Some(store) => store.saved().await,
             None => Ok(()),
+        }
+    }
+
+    /// A seed that begins anew what is here: directory, faults, delays, the clock's offset.
+    pub(crate) fn export(&self) -> Seed {
+        Seed {
+            faults: self.faults.rules().iter().map(FaultRule::declare).collect(),
+            replication_delays: self.faults.delays.rules(),
+            clock_offset_seconds: Some(self.clock.ahead_seconds()).filter(|&seconds| seconds != 0),
+            ..self.directory.export()
         }
     }
 
@@ -73,7 +85,7 @@ impl State {
 /// One without a server, for tests and the fuzz targets.
 #[cfg(any(test, feature = "fuzzing"))]
 impl State {
-    pub(crate) fn bare(seed: &crate::seed::Seed) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn bare(seed: &Seed) -> Result<Self, Box<dyn std::error::Error>> {
         use crate::issuer::IssuerMode;
 
         let authority = "https://localhost:1";
@@ -94,6 +106,7 @@ impl State {
             token_requests: AtomicU64::new(0),
             limits: Limits::default(),
             keyring: Keyring::new()?,
+            admin_key: AdminKey::generate()?,
             ca_pem: String::new(),
             stopping: watch::channel(true).1,
             clock,

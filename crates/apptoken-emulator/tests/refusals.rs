@@ -41,9 +41,9 @@ fn cases() -> Vec<Case> {
         at("/00000000-0000-0000-0000-000000000000/oauth2/v2.0/token", "the empty GUID", &[], 400, "invalid_request", 900021),
         at(&format!("/{STRANGER}/oauth2/v2.0/token"), "unknown GUID", &[], 400, "invalid_request", 90002).log("tenant", STRANGER),
         at("/nowhere.example/oauth2/v2.0/token", "unknown domain", &[], 400, "invalid_request", 90002).log("tenant", "nowhere.example"),
-        at("/common/oauth2/v2.0/token", "no tenant named", &[], 400, "invalid_request", 50059).log("tenant", "common"),
-        at("/Common/oauth2/v2.0/token", "no tenant named, in another case", &[], 400, "invalid_request", 50059),
-        at("/organizations/oauth2/v2.0/token", "no tenant named", &[], 400, "invalid_request", 50059),
+        at("/common/oauth2/v2.0/token", "no tenant named", &[], 400, "invalid_request", 50194).log("tenant", "common"),
+        at("/Common/oauth2/v2.0/token", "no tenant named, in another case, multi-tenant", &[("client_id", &GUEST.to_string())], 400, "invalid_request", 50059).log("tenant", "Common"),
+        at("/organizations/oauth2/v2.0/token", "no tenant named", &[("client_id", STRANGER)], 400, "invalid_request", 50059),
         at("/consumers/oauth2/v2.0/token", "personal accounts", &[], 400, "invalid_request", 9001023),
         // the grant
         case("no grant_type", &[("grant_type", "")], 400, "invalid_request", 900144).log("parameters", "client_id, client_secret, scope"),
@@ -76,6 +76,7 @@ fn cases() -> Vec<Case> {
         case("mixed with a permission", &[("scope", "api://todolist/.default api://todolist/Reader")], 400, "invalid_scope", 70011),
         case("characters that no scope has", &[("scope", "api://todolist/\u{1}/.default")], 400, "invalid_scope", 70011),
         case("resource at v2.0", &[("resource", "api://todolist")], 400, "invalid_request", 901002),
+        case("another resource at v2.0", &[("resource", "https://graph.microsoft.com")], 400, "invalid_target", 9010010).log("resource", "https://graph.microsoft.com"),
         at("/contoso.com/oauth2/token", "no resource at v1", &[], 400, "invalid_request", 900144),
         // the resource
         case("unknown resource", &[("scope", "api://nothing/.default")], 400, "invalid_resource", 500011).log("resource", "api://nothing"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use apptoken_emulator::{Emulator, IssuerMode};
+use apptoken_emulator::{Emulator, IssuerMode, Seed};
 use zeroize::Zeroizing;
 
 use crate::demo::interrupted;
@@ -17,8 +17,10 @@ use crate::words;
 /// names a folder that keeps it. Not for production. Its portal, for a browser, is at /portal. With `--log json` each sign-in is a line of JSON on standard
 /// output, refusals with what was expected and what came. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// The port [default: a free one]
     #[arg(short, long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     port: u16,
@@ -48,6 +50,18 @@ pub(crate) struct Args {
     pub(crate) sign_ins_as_json: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Print the directory that a data folder keeps as a seed; secrets are their digests
+    Export {
+        /// The folder of `apptoken emulator --data`, which must not be running on it
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Print the JSON Schema of a seed
+    Schema,
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Issuers {
     /// Real Entra's: what is hard-coded in APIs and other emulators accepts them
@@ -57,6 +71,11 @@ enum Issuers {
 }
 
 pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> {
+    match args.action {
+        Some(Action::Schema) => return terminal.result(format_args!("{}", Seed::SCHEMA.trim_end())),
+        Some(Action::Export { data }) => return export(data, terminal).await,
+        None => (),
+    }
     let folder = tempfile::Builder::new().prefix("apptoken-emulator-").tempdir()?;
     let starter = Starter::new();
     let seed = match &args.seed {
@@ -93,6 +112,7 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     }
     terminal.result(format_args!("export APPTOKEN_AUTHORITY={}", entra.authority()))?;
     terminal.result(format_args!("export APPTOKEN_CA_FILE={}", words::shell(&ca_file.display().to_string())))?;
+    terminal.result(format_args!("export APPTOKEN_ADMIN_KEY={}", entra.admin_key()))?;
     if entra.is_restored() {
         let unread = if args.seed.is_some() { "; the seed was not read" } else { "" };
         terminal.progress(format_args!("it goes on with the directory in {}{unread}", kept.display()));
@@ -137,6 +157,19 @@ fn admin(entra: &Emulator, tenant: &str) -> Result<[Zeroizing<String>; 4], Failu
         format!("export APPTOKEN_ADMIN_CLIENT_ID={client_id}").into(),
         format!("export APPTOKEN_ADMIN_CLIENT_SECRET={}", secret.text.as_str()).into(),
     ])
+}
+
+async fn export(folder: PathBuf, terminal: &Terminal) -> Result<(), Failure> {
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("{} is no folder", folder.display())));
+    }
+    let running = "while it runs, ask it: GET /admin/seed (docs/emulator-admin.md)";
+    let entra = Emulator::builder().data_folder(folder).start().await;
+    let entra = entra.map_err(|error| Failure::usage("there is nothing to export").because(&error).hint(running))?;
+    let seed = serde_json::to_string_pretty(&entra.export());
+    entra.shutdown().await;
+    let seed = seed.map_err(|error| Failure::refused("the directory has no JSON").because(&error))?;
+    terminal.result(format_args!("{seed}"))
 }
 
 /// Each sign-in as a line of JSON, when it happens.
@@ -208,6 +241,7 @@ Examples:
   apptoken emulator
   apptoken emulator --port 8443 --seed directory.json --export-ca ca.pem
   apptoken emulator --data ~/.local/share/entra --port 8443
+  apptoken emulator export --data ~/.local/share/entra > seed.json
   apptoken emulator --issuer-mode local
   apptoken emulator --admin
   apptoken emulator --log json | jq 'select(.code)'";

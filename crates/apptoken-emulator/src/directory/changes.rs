@@ -139,7 +139,7 @@ impl Directory {
         self.change(|next, now| {
             let app_id = next.app(app)?.app_id;
             let end = now.saturating_add(i64::try_from(valid_for.as_secs()).unwrap_or(i64::MAX));
-            next.add_secret(app_id, Secret::new(key_id, name, text, now, end))?;
+            next.add_secret(app_id, Secret::new(key_id, name, text, now, end).added_at(now))?;
             Ok(key_id)
         })
     }
@@ -161,16 +161,16 @@ impl Directory {
     pub fn add_certificate(&self, app: &str, name: &str, certificate: &Certificate) -> Result<Uuid, DirectoryError> {
         let credential = KeyCredential::new(Uuid::new_v4(), name, certificate.clone())?;
         let key_id = credential.key_id;
-        self.change(|next, _| {
+        self.change(|next, now| {
             let app_id = next.app(app)?.app_id;
-            next.add_key(app_id, credential)?;
+            next.add_key(app_id, credential, now)?;
             Ok(key_id)
         })
     }
 
     /// Registers a certificate under the id that it has.
     pub(crate) fn add_key(&self, app_id: Uuid, key: KeyCredential) -> Result<(), DirectoryError> {
-        self.change(|next, _| next.add_key(app_id, key))
+        self.change(|next, now| next.add_key(app_id, key, now))
     }
 
     /// Removes one certificate, by the credential's id.
@@ -266,7 +266,7 @@ impl NewSecret {
         if end <= start {
             return Err(SeedError::new("endDateTime", "the secret would end before it begins").into());
         }
-        let secret = Secret::new(key_id, name, &text, start, end);
+        let secret = Secret::new(key_id, name, &text, start, end).added_at(now);
         Ok((Self { key_id, text }, secret))
     }
 }
@@ -277,9 +277,9 @@ impl Snapshot {
         self.fits(app_id)
     }
 
-    fn add_key(&mut self, app_id: Uuid, key: KeyCredential) -> Result<(), DirectoryError> {
+    fn add_key(&mut self, app_id: Uuid, key: KeyCredential, now: i64) -> Result<(), DirectoryError> {
         let mut keys = self.app(&app_id.to_string())?.certificates.clone();
-        keys.push(key);
+        keys.push(KeyCredential { added: now, ..key });
         each_once(&keys)?;
         self.edit_application(app_id, |application| application.certificates = keys);
         self.fits(app_id)

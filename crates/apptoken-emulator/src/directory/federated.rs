@@ -26,6 +26,8 @@ pub struct FederatedCredential {
     pub audience: String,
     /// For people.
     pub description: String,
+    /// When it was registered, Unix seconds; 0 when it was there from the start.
+    pub(crate) added: i64,
 }
 
 impl Directory {
@@ -39,10 +41,11 @@ impl Directory {
         app: &str,
         credential: &SeedFederatedCredential,
     ) -> Result<Uuid, DirectoryError> {
-        self.change(|next, _| {
+        self.change(|next, now| {
             let application = next.app(app)?;
             let app_id = application.app_id;
-            let credential = FederatedCredential::admit(credential, application, "federatedIdentityCredential")?;
+            let admitted = FederatedCredential::admit(credential, application, "federatedIdentityCredential")?;
+            let credential = FederatedCredential { added: now, ..admitted };
             let id = credential.id;
             next.edit_application(app_id, |application| application.federated.push(credential));
             Ok(id)
@@ -90,17 +93,6 @@ impl Directory {
 }
 
 impl FederatedCredential {
-    fn to_seed(&self) -> SeedFederatedCredential {
-        SeedFederatedCredential {
-            id: Some(self.id),
-            name: self.name.clone(),
-            issuer: self.issuer.clone(),
-            subject: self.subject.clone(),
-            audiences: vec![self.audience.clone()],
-            description: self.description.clone(),
-        }
-    }
-
     /// What a seed says, if Entra would take it as one more of this application's.
     pub(super) fn admit(
         seed: &SeedFederatedCredential,
@@ -149,6 +141,7 @@ impl FederatedCredential {
             subject: seed.subject.clone(),
             audience: audience.clone(),
             description: seed.description.clone(),
+            added: 0,
         })
     }
 }

@@ -13,8 +13,8 @@ use super::model::{
 use super::properties::{self, Properties, Unfit};
 use super::{FederatedCredential, Snapshot, admin_application, guid};
 use crate::seed::{
-    Seed, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential, SeedGroup, SeedSecret,
-    SeedServicePrincipal, SeedTenant, SeedUser,
+    Seed, SeedAppRole, SeedApplication, SeedAssignment, SeedCertificate, SeedFederatedCredential, SeedGroup,
+    SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
 };
 
 /// What is wrong with a seed, and where.
@@ -40,7 +40,9 @@ impl SeedError {
         self.taken
     }
 
-    pub(crate) fn message(&self) -> &str {
+    /// What is wrong there.
+    #[must_use]
+    pub fn message(&self) -> &str {
         &self.message
     }
 
@@ -84,7 +86,7 @@ impl Snapshot {
             let wishes = self.wishes(app_id, seed, &format!("{path}[{i}].requiredResourceAccess"))?;
             self.edit_application(app_id, |application| application.required_resource_access = wishes);
         }
-        let mut consents = Vec::new();
+        let (mut consents, mut grants) = (Vec::new(), Vec::new());
         for (i, (seed, &app_id)) in seeds.iter().zip(&ids).enumerate() {
             let home = self.application(app_id).and_then(|application| application.home_tenant);
             let at_home = home.map(|id| SeedServicePrincipal::new(id.to_string()));
@@ -92,10 +94,16 @@ impl Snapshot {
             for (j, principal) in principals.iter().enumerate() {
                 let path = format!("{path}[{i}].servicePrincipals[{j}]");
                 let tenant = self.import_principal(app_id, principal, &path, now)?;
+                for (k, granted) in principal.app_role_assignments.iter().enumerate() {
+                    grants.push((tenant, app_id, granted.clone(), format!("{path}.appRoleAssignments[{k}]")));
+                }
                 if principal.admin_consent {
                     consents.push((tenant, app_id, format!("{path}.adminConsent")));
                 }
             }
+        }
+        for (tenant, app_id, granted, path) in grants {
+            self.grant_of_seed(tenant, app_id, &granted, &path, now)?;
         }
         for (tenant, app_id, path) in consents {
             self.consent(tenant, app_id, now).map_err(|error| SeedError::new(path, error.to_string()))?;
@@ -119,12 +127,13 @@ impl Snapshot {
                 return Err(SeedError::new(path, format!("the domain {domain} is used twice")));
             }
         }
+        let created = made(seed.created_date_time, now);
         let mut tenant = Tenant {
             id,
             display_name: seed.display_name.clone().unwrap_or_else(|| seed.default_domain.clone()),
             default_domain: domains[0].clone(),
             domains,
-            created: now,
+            created,
             users: Vec::with_capacity(seed.users.len()),
             groups: Vec::new(),
             principals: Default::default(),
@@ -138,7 +147,17 @@ impl Snapshot {
             tenant.groups.push(group);
         }
         for application in self.applications.values().filter(|application| application.first_party) {
-            tenant.admit_first_party(application, now);
+            tenant.admit_first_party(application, created);
+        }
+        for (i, principal) in seed.microsoft_service_principals.iter().enumerate() {
+            let there = tenant.principals.get_mut(&principal.app_id);
+            let there = there.ok_or_else(|| {
+                let path = format!("{path}.microsoftServicePrincipals[{i}].appId");
+                SeedError::new(path, format!("{} is none of Microsoft's own applications", principal.app_id))
+            })?;
+            let there = Arc::make_mut(there);
+            there.account_enabled = principal.account_enabled;
+            there.app_role_assignment_required = principal.app_role_assignment_required;
         }
         self.tenants.insert(id, Arc::new(tenant));
         Ok(id)
@@ -159,14 +178,23 @@ impl Snapshot {
             }
         };
         let secrets = seed.password_credentials.iter().enumerate().map(|(i, secret)| {
-            if secret.secret_text.as_str().is_empty() {
+            let text = secret.secret_text.as_str();
+            if text.is_empty() && secret.secret_sha256.is_none() {
                 let path = format!("{path}.passwordCredentials[{i}].secretText");
                 return Err(SeedError::new(path, "an empty secret"));
             }
             let key_id = secret.key_id.unwrap_or_else(Uuid::new_v4);
             let start = secret.start_date_time.map_or_else(|| now.saturating_sub(SKEW), |time| time.as_second());
             let end = secret.end_date_time.map_or_else(|| now.saturating_add(TWO_YEARS), |time| time.as_second());
-            Ok(Secret::new(key_id, &secret.display_name, secret.secret_text.as_str(), start, end))
+            let Some(digest) = &secret.secret_sha256 else {
+                return Ok(Secret::new(key_id, &secret.display_name, text, start, end));
+            };
+            let hint = secret.hint.as_deref().unwrap_or_default();
+            let known = Secret::of_digest(key_id, &secret.display_name, digest, hint, (start, end));
+            known.filter(|_| text.is_empty()).ok_or_else(|| {
+                let path = format!("{path}.passwordCredentials[{i}].secretSha256");
+                SeedError::new(path, "is not the base64url of a SHA-256, or stands beside a secretText")
+            })
         });
         let certificates = seed
             .key_credentials
@@ -186,7 +214,7 @@ impl Snapshot {
         }
         let mut application = Application {
             app_id,
-            id: Uuid::new_v4(),
+            id: seed.id.unwrap_or_else(Uuid::new_v4),
             display_name: seed.display_name.clone(),
             home_tenant: Some(home_tenant),
             sign_in_audience: seed.sign_in_audience,
@@ -201,7 +229,7 @@ impl Snapshot {
             managed_identity: None,
             first_party: false,
             slash_strict: false,
-            created: now,
+            created: made(seed.created_date_time, now),
             owners: seed.owners.clone(),
             further: further(properties::APPLICATION, &seed.further, path)?,
         };
@@ -236,11 +264,11 @@ impl Snapshot {
     /// App roles of APIs, as a seed names them.
     pub(super) fn app_roles(
         &self,
-        seeds: &[crate::seed::SeedResourceAccess],
+        seeds: &[SeedResourceAccess],
         home: Option<Uuid>,
         path: &str,
     ) -> Result<Vec<RequiredResourceAccess>, SeedError> {
-        let wish = |(i, wish): (usize, &crate::seed::SeedResourceAccess)| {
+        let wish = |(i, wish): (usize, &SeedResourceAccess)| {
             let api = self.api_named(&wish.resource, home).ok_or_else(|| {
                 let message = format!("no application has the App ID URI or id {:?}", wish.resource);
                 SeedError::new(format!("{path}[{i}].resource"), message)
@@ -301,11 +329,42 @@ impl Snapshot {
                 app_role_assignment_required: seed.app_role_assignment_required,
                 owners: seed.owners.clone(),
                 further: further(properties::SERVICE_PRINCIPAL, &seed.further, path)?,
-                ..ServicePrincipal::new(seed.id.unwrap_or_else(Uuid::new_v4), app_id, now)
+                ..ServicePrincipal::new(seed.id.unwrap_or_else(Uuid::new_v4), app_id, made(seed.created_date_time, now))
             },
         );
         self.tenants.insert(id, Arc::new(tenant));
         Ok(id)
+    }
+
+    fn grant_of_seed(
+        &mut self,
+        tenant: Uuid,
+        app_id: Uuid,
+        seed: &SeedAssignment,
+        path: &str,
+        now: i64,
+    ) -> Result<(), SeedError> {
+        let access = SeedResourceAccess {
+            resource: seed.resource.clone(),
+            app_roles: vec![seed.app_role.clone()],
+            ..SeedResourceAccess::default()
+        };
+        // paths of one element are those of the member
+        let found = self.app_roles(std::slice::from_ref(&access), Some(tenant), path).map_err(|error| {
+            let member = if error.path().contains("appRoles") { "appRole" } else { "resource" };
+            SeedError::new(format!("{path}.{member}"), error.message())
+        })?;
+        for access in &found {
+            for &role in &access.app_roles {
+                self.edit_tenant(tenant, |tenant| {
+                    if let Some(principal) = tenant.principals.get_mut(&app_id) {
+                        let granted = made(seed.created_date_time, now);
+                        Arc::make_mut(principal).grant(access.resource, role, granted);
+                    }
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Turns an application's wishes into assignments; the values of all roles it now has by its wishes.
@@ -436,6 +495,11 @@ fn further(properties: Properties, given: &Map<String, Value>, path: &str) -> Re
     Ok(all)
 }
 
+/// Unix seconds.
+pub(super) fn made(said: Option<jiff::Timestamp>, now: i64) -> i64 {
+    said.map_or(now, |time| time.as_second())
+}
+
 /// Letters, digits, hyphens and at least one dot: what distinguishes `contoso.com` from `undefined`.
 pub(crate) fn is_domain(text: &str) -> bool {
     text.len() <= 253
@@ -458,7 +522,7 @@ fn certificate(seed: &SeedCertificate, path: &str) -> Result<KeyCredential, Seed
             .map_err(|_| SeedError::new(path, "neither PEM nor the base64 of a DER certificate"))?;
         Certificate::from_der(der).map_err(wrong)?
     };
-    KeyCredential::new(Uuid::new_v4(), &seed.display_name, certificate).map_err(wrong)
+    KeyCredential::new(seed.key_id.unwrap_or_else(Uuid::new_v4), &seed.display_name, certificate).map_err(wrong)
 }
 
 /// A secret made this moment is good for a client whose clock is behind.

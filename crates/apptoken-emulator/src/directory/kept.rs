@@ -110,6 +110,8 @@ pub(super) struct KeptKey {
     key_id: Uuid,
     display_name: String,
     certificate: String,
+    #[serde(default)]
+    added: i64,
 }
 
 impl TryFrom<KeptKey> for KeyCredential {
@@ -117,7 +119,8 @@ impl TryFrom<KeptKey> for KeyCredential {
 
     fn try_from(kept: KeptKey) -> Result<Self, KeyError> {
         let der = base64url::decode_lenient(&kept.certificate).map_err(|_| KeyError::Malformed("certificate"))?;
-        Self::new(kept.key_id, &kept.display_name, Certificate::from_der(der)?)
+        let credential = Self::new(kept.key_id, &kept.display_name, Certificate::from_der(der)?)?;
+        Ok(Self { added: kept.added, ..credential })
     }
 }
 

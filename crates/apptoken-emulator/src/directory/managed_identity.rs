@@ -62,9 +62,10 @@ impl Snapshot {
             return wrong("resourceId", format!("{resource_id} is used twice"));
         }
         let granted = self.app_roles(&seed.app_role_assignments, Some(home), &format!("{path}.appRoleAssignments"))?;
+        let made = super::import::made(seed.created_date_time, now);
         let mut application = Application {
             app_id,
-            id: Uuid::new_v4(),
+            id: app_id,
             display_name: seed.display_name.clone(),
             home_tenant: Some(home),
             sign_in_audience: SignInAudience::AzureADMyOrg,
@@ -79,15 +80,16 @@ impl Snapshot {
             managed_identity: Some(ManagedIdentity { resource_id, system_assigned: seed.system_assigned }),
             first_party: false,
             slash_strict: false,
-            created: now,
+            created: made,
             owners: Vec::new(),
             further: Map::new(),
         };
         application.federate(&seed.federated_identity_credentials, path)?;
-        let mut principal = ServicePrincipal::new(seed.principal_id.unwrap_or_else(Uuid::new_v4), app_id, now);
+        let mut principal = ServicePrincipal::new(seed.principal_id.unwrap_or_else(Uuid::new_v4), app_id, made);
+        principal.account_enabled = seed.account_enabled;
         for access in &granted {
             for &role in &access.app_roles {
-                principal.grant(access.resource, role, now);
+                principal.grant(access.resource, role, made);
             }
         }
         self.edit_tenant(home, |tenant| tenant.admit(&application, principal));

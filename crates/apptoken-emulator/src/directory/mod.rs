@@ -2,6 +2,7 @@
 
 mod admin;
 mod changes;
+mod export;
 mod federated;
 mod first_party;
 mod import;
@@ -30,7 +31,7 @@ pub use model::{
 
 pub(crate) use admin::admin_application;
 pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};
-pub(crate) use model::{guid, sha256};
+pub(crate) use model::{guid, resource_key, sha256};
 pub(crate) use owners::Owned;
 pub(crate) use update::{ApplicationChange, Key, PrincipalChange};
 
@@ -153,6 +154,31 @@ impl Directory {
     /// Reads without counting references: for the length of one request.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
         self.0.current.load()
+    }
+
+    /// Adds what a seed declares.
+    ///
+    /// # Errors
+    /// [`SeedError`] for a seed that contradicts itself or what is there.
+    pub fn add(&self, seed: &Seed) -> Result<(), DirectoryError> {
+        self.change(|next, now| Ok(next.import(seed, now)?))
+    }
+
+    /// Puts what a seed declares in the place of everything that is there.
+    ///
+    /// # Errors
+    /// [`SeedError`] for a seed that contradicts itself.
+    pub fn replace(&self, seed: &Seed) -> Result<(), DirectoryError> {
+        self.change(|next, now| {
+            *next = Snapshot::from_seed(seed, now)?;
+            Ok(())
+        })
+    }
+
+    /// A seed that imports to this directory. Secrets are in it as their digests.
+    #[must_use]
+    pub fn export(&self) -> Seed {
+        self.load().export()
     }
 
     fn change<T>(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use apptoken_jose::{Certificate, PublicKey};
+use apptoken_jose::{Certificate, PublicKey, base64url};
 use aws_lc_rs::{constant_time, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -183,6 +183,7 @@ pub struct AppRole {
 
 /// Who may have an app role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum MemberType {
     /// Daemons: an application permission.
@@ -216,6 +217,7 @@ pub enum TokenVersion {
 
 /// Who may use an application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum SignInAudience {
     /// Its own tenant.
@@ -252,6 +254,8 @@ pub struct Secret {
     pub start: i64,
     /// Valid until, Unix seconds.
     pub end: i64,
+    /// When it was registered, Unix seconds; 0 when it was there from the start.
+    pub(crate) added: i64,
 }
 
 /// A registered certificate.
@@ -266,6 +270,8 @@ pub struct KeyCredential {
     /// The certificate; its dates bound its use.
     #[serde(serialize_with = "super::kept::der")]
     pub certificate: Certificate,
+    /// When it was registered, Unix seconds; 0 when it was there from the start.
+    pub(crate) added: i64,
     #[serde(skip)]
     pub(crate) sha1: [u8; 20],
     #[serde(skip)]
@@ -359,7 +365,27 @@ impl Application {
 impl Secret {
     pub(crate) fn new(key_id: Uuid, display_name: &str, text: &str, start: i64, end: i64) -> Self {
         let hint = text.chars().take(3).collect();
-        Self { key_id, display_name: display_name.into(), digest: sha256(text), hint, start, end }
+        Self { key_id, display_name: display_name.into(), digest: sha256(text), hint, start, end, added: 0 }
+    }
+
+    /// One of which only the base64url of its digest is known.
+    pub(crate) fn of_digest(
+        key_id: Uuid,
+        display_name: &str,
+        digest: &str,
+        hint: &str,
+        (start, end): (i64, i64),
+    ) -> Option<Self> {
+        let digest = base64url::decode(digest).ok()?.try_into().ok()?;
+        Some(Self { key_id, display_name: display_name.into(), digest, hint: hint.into(), start, end, added: 0 })
+    }
+
+    pub(super) fn added_at(self, now: i64) -> Self {
+        Self { added: now, ..self }
+    }
+
+    pub(crate) fn digest_text(&self) -> String {
+        base64url::encode(&self.digest)
     }
 
     /// Whether `digest`, from [`sha256`], is this secret's; takes the same time whatever it is.
@@ -385,6 +411,7 @@ impl KeyCredential {
         Ok(Self {
             key_id,
             display_name: display_name.into(),
+            added: 0,
             sha1: certificate.thumbprint_sha1(),
             sha256: certificate.thumbprint_sha256(),
             key: certificate.public_key()?,

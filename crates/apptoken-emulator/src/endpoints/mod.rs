@@ -23,6 +23,7 @@ use uuid::Uuid;
 pub(crate) use body::Body;
 
 use crate::aadsts::{Ids, Refusal};
+use crate::admin;
 use crate::directory::TokenVersion;
 use crate::hosts::is_graph_host;
 use crate::managed_identity::ManagedIdentitySource;
@@ -58,6 +59,7 @@ enum Route<'a> {
     Graph,
     Workload(&'a [&'a str]),
     Portal(&'a [&'a str]),
+    Admin(&'a [&'a str]),
     Identity(ManagedIdentitySource),
     InstanceMetadata,
     Root,
@@ -72,6 +74,7 @@ impl<'a> Route<'a> {
             ["graph", "v1.0", ..] => Self::Graph,
             ["issuer", rest @ ..] => Self::Workload(rest),
             ["portal", rest @ ..] => Self::Portal(rest),
+            ["admin", rest @ ..] => Self::Admin(rest),
             ["metadata", "identity", "oauth2", "token"] => Self::Identity(ManagedIdentitySource::Imds),
             ["metadata", ..] => Self::InstanceMetadata,
             ["msi", "token"] => Self::Identity(ManagedIdentitySource::AppService),
@@ -114,7 +117,7 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: impl Request
     let path = exchange.head.uri.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let route = Route::of(&segments, is_graph_host(&host));
-    let changes = matches!(route, Route::Graph | Route::Portal(_)) && !exchange.is_read();
+    let changes = matches!(route, Route::Graph | Route::Portal(_) | Route::Admin(_)) && !exchange.is_read();
     let reply = match route {
         Route::Token(tenant, version) => token::answer(&exchange, tenant, version, body).await,
         Route::Configuration(tenant, version) => metadata::configuration(&exchange, tenant, version).into(),
@@ -123,6 +126,7 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: impl Request
         Route::Graph => graph::answer(&exchange, body).await.into(),
         Route::Workload(segments) => workload::answer(&exchange, segments).await.into(),
         Route::Portal(segments) => portal::answer(&exchange, segments, body).await.into(),
+        Route::Admin(segments) => admin::answer(&exchange, segments, body).await.into(),
         Route::Identity(source) => managed_identity::answer(&exchange, source, body).await,
         Route::InstanceMetadata => managed_identity::metadata(&exchange).into(),
         Route::Root => text(StatusCode::OK, ROOT).into(),
@@ -142,6 +146,13 @@ impl Exchange {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// What a browser says about where a request comes from: no other site's page. Programs say nothing.
+    pub(crate) fn is_from_here(&self) -> bool {
+        let same_site = self.header("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+        let same_origin = self.header("origin").is_none_or(|origin| origin.eq_ignore_ascii_case(&self.base));
+        same_site && same_origin
     }
 
     /// The name, with its port, by which the client calls this server.

@@ -43,11 +43,11 @@ pub(crate) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
         Ok(form) => foreign_keys(exchange, form).await,
         Err(_) => None,
     };
-    let asked = Asked { tenant, version, issuer_keys: issuer_keys.as_ref(), blocked: false, ids };
+    let asked = Asked { tenant, version, issuer_keys: issuer_keys.as_ref(), refused_with: None, ids };
     let reply = match fault {
-        None | Some(Fault::Latency(_) | Fault::ConditionalAccess) => judge(
+        None | Some(Fault::Latency(_) | Fault::ConditionalAccess | Fault::Refusal(_)) => judge(
             exchange,
-            &Asked { blocked: fault == Some(Fault::ConditionalAccess), ..asked },
+            &Asked { refused_with: fault.as_ref().and_then(Fault::code), ..asked },
             form,
             too_much,
             &mut log,
@@ -94,8 +94,8 @@ struct Asked<'a> {
     tenant: &'a str,
     version: TokenVersion,
     issuer_keys: Option<&'a Published>,
-    /// A Conditional Access policy refuses what would be granted.
-    blocked: bool,
+    /// What would be granted is refused, on demand.
+    refused_with: Option<Code>,
     ids: Ids,
 }
 
@@ -115,7 +115,7 @@ fn judge(
     status: Option<StatusCode>,
     log: &mut SignIn,
 ) -> Response {
-    let Asked { tenant, version, issuer_keys, blocked, ids } = *asked;
+    let Asked { tenant, version, issuer_keys, refused_with, ids } = *asked;
     let state = &exchange.state;
     let telemetry = exchange.header("x-client-current-telemetry").is_some()
         || form.as_ref().is_ok_and(|form| form.get("x-client-current-telemetry").is_some());
@@ -135,7 +135,13 @@ fn judge(
             ids,
         };
         let granted = sts::answer(state, &request, log)?;
-        if blocked { Err(Refusal::conditional_access(Uuid::new_v4())) } else { Ok(granted) }
+        match refused_with {
+            None => Ok(granted),
+            Some(Code::ConditionalAccess) => Err(Refusal::conditional_access(Uuid::new_v4())),
+            Some(code) => {
+                Err(Refusal::new(code, &[]).evidence("fault", "none", format!("AADSTS{} on demand", code.number())))
+            }
+        }
     });
     let code = outcome.as_ref().err().map(|refusal| refusal.code.number());
     let mut response = match outcome {
@@ -184,7 +190,7 @@ fn break_down(exchange: &Exchange, asked: &Asked<'_>, form: Result<Form, Refusal
             }
             response
         }
-        Fault::Latency(_) | Fault::ConditionalAccess => {
+        Fault::Latency(_) | Fault::ConditionalAccess | Fault::Refusal(_) => {
             judge(exchange, asked, form, None, &mut entry(exchange, tenant, ids))
         }
     };

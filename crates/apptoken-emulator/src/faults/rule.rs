@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Fault;
+use crate::aadsts::Code;
 
 /// A fault, and the requests that meet it: all token requests, unless it says otherwise.
 ///
@@ -18,13 +19,14 @@ use super::Fault;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "it does nothing before Faults::add"]
 pub struct FaultRule {
+    pub(super) id: u64,
     pub(super) fault: Fault,
     /// How many more times; without it, until [`Faults::clear`](super::Faults::clear).
     pub(super) left: Option<u32>,
-    tenant: Option<String>,
-    app: Option<String>,
-    resource: Option<String>,
-    identities: bool,
+    pub(super) tenant: Option<String>,
+    pub(super) app: Option<String>,
+    pub(super) resource: Option<String>,
+    pub(super) identities: bool,
 }
 
 /// What a request is about, as far as rules ask.
@@ -40,7 +42,7 @@ pub(crate) struct Target<'a> {
 impl FaultRule {
     /// Every token request, until the faults are cleared.
     pub fn new(fault: Fault) -> Self {
-        Self { fault, left: None, tenant: None, app: None, resource: None, identities: false }
+        Self { id: 0, fault, left: None, tenant: None, app: None, resource: None, identities: false }
     }
 
     /// Only so many times.
@@ -71,6 +73,10 @@ impl FaultRule {
     pub fn managed_identities(mut self) -> Self {
         self.identities = true;
         self
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// What it is, for whom, and how often, for a person.
@@ -105,8 +111,17 @@ impl FaultRule {
 }
 
 impl Fault {
+    /// The code with which it refuses what would be granted.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Self::ConditionalAccess => Some(Code::ConditionalAccess),
+            Self::Refusal(number) => Code::on_demand(*number),
+            _ => None,
+        }
+    }
+
     /// What the request header `x-apptoken-fault` asks for: `status=429; retry-after=2`, `latency=250` (milliseconds),
-    /// `reset`, `hang`, `garbage`, `truncated` or `conditional-access`. Nothing else is a fault.
+    /// `reset`, `hang`, `garbage`, `truncated`, `conditional-access` or `refusal=50196`. Nothing else is a fault.
     pub(crate) fn from_header(text: &str) -> Option<Self> {
         let mut parts = text.split(';').map(|part| match part.trim().split_once('=') {
             Some((name, value)) => (name.trim(), value.trim()),
@@ -131,6 +146,7 @@ impl Fault {
             "garbage" => Self::Garbage,
             "truncated" => Self::Truncated,
             "conditional-access" => Self::ConditionalAccess,
+            "refusal" => Self::Refusal(Code::on_demand(value.parse().ok()?)?.number()),
             _ => return None,
         })
     }
@@ -148,6 +164,7 @@ impl fmt::Display for Fault {
             Self::Hang => f.write_str("no answer, ever"),
             Self::Garbage => f.write_str("HTTP 200 with a body that is not JSON"),
             Self::Truncated => f.write_str("the connection ends in the middle of the body"),
+            Self::Refusal(code) => write!(f, "AADSTS{code} instead of a token"),
             Self::ConditionalAccess => f.write_str("53003: blocked by Conditional Access, with a claims challenge"),
         }
     }
@@ -171,10 +188,12 @@ mod tests {
             ("Status = 429 ; Retry-After=2", status(429, Some(2))),
             ("latency=250", Fault::Latency(Duration::from_millis(250))),
             ("hang", Fault::Hang),
+            ("refusal=50196", Fault::Refusal(50196)),
         ] {
             assert_eq!(Fault::from_header(text), Some(fault), "{text}");
         }
-        for text in ["", "status", "status=200", "status=429; x=1", "latency=999999999", "nonsense"] {
+        for text in ["", "status", "status=200", "status=429; x=1", "latency=999999999", "nonsense", "refusal=7000215"]
+        {
             assert_eq!(Fault::from_header(text), None, "{text}");
         }
     }

@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use super::form::Form;
 use super::page::{Desk, Page, Section, go, html, not_found, status};
 use super::words;
+use crate::aadsts::Code;
 use crate::clock::EmulatorClock;
 use crate::directory::guid;
 use crate::endpoints::Response;
 use crate::faults::{Fault, FaultRule};
+use crate::seed::SeedReplicationDelay;
 
 #[derive(Template)]
 #[template(path = "faults.html")]
@@ -19,6 +21,8 @@ struct FaultsPage {
     page: Page,
     /// What happens, to whom, how often.
     rules: Vec<(String, String, String)>,
+    rule_ids: Vec<u64>,
+    delay: Option<u32>,
     revoked: Vec<String>,
     lifetime: Option<i64>,
     apps: Vec<(String, String)>,
@@ -37,10 +41,13 @@ pub(super) fn show(desk: &Desk<'_>, problem: Option<String>) -> Response {
         .collect();
     apps.sort_by(|a, b| a.1.cmp(&b.1));
     let ahead = state.clock.ahead_seconds();
+    let rules = state.faults.rules();
     let status = status(problem.as_ref());
     let page = FaultsPage {
         page: desk.page("Faults and clock", Section::Faults, problem),
-        rules: state.faults.rules().iter().map(FaultRule::describe).collect(),
+        rules: rules.iter().map(FaultRule::describe).collect(),
+        rule_ids: rules.iter().map(FaultRule::id).collect(),
+        delay: state.faults.delays.rules().iter().map(|delay| delay.seconds).max(),
         revoked: state.faults.revoked().iter().map(ToString::to_string).collect(),
         lifetime: state.faults.lifetime_seconds(),
         apps,
@@ -62,6 +69,14 @@ pub(super) async fn change(desk: &Desk<'_>, action: &str, form: &Form) -> Respon
         "add" => rule(form).map(|rule| {
             state.faults.add(rule);
             "fault"
+        }),
+        "remove" => match form.get("id").parse().is_ok_and(|id| state.faults.remove(id)) {
+            true => Ok("fault-removed"),
+            false => Err("This fault waits no more.".into()),
+        },
+        "delay" => delay(form).map(|delay| {
+            state.faults.delays.set(delay.into_iter().collect());
+            "delay"
         }),
         "clear" => {
             state.faults.clear();
@@ -99,6 +114,11 @@ fn rule(form: &Form) -> Result<FaultRule, String> {
         "garbage" => Fault::Garbage,
         "truncated" => Fault::Truncated,
         "conditional-access" => Fault::ConditionalAccess,
+        "refusal" => {
+            let code = u32::try_from(form.number("code", "The AADSTS code", 1..=9_999_999)?).unwrap_or_default();
+            let known = Code::on_demand(code).ok_or_else(|| format!("Choose one of {}.", Code::all_on_demand()))?;
+            Fault::Refusal(known.number())
+        }
         _ => return Err("Choose a fault.".into()),
     };
     let mut rule = FaultRule::new(fault);
@@ -120,6 +140,14 @@ fn rule(form: &Form) -> Result<FaultRule, String> {
 
 fn seconds(form: &Form) -> Result<Duration, String> {
     form.number("retry_after", "Retry-After", 0..=86_400).map(Duration::from_secs)
+}
+
+fn delay(form: &Form) -> Result<Option<SeedReplicationDelay>, String> {
+    if form.some("delay").is_none() {
+        return Ok(None);
+    }
+    let seconds = form.number("delay", "The delay", 1..=86_400)?;
+    Ok(Some(SeedReplicationDelay { seconds: u32::try_from(seconds).unwrap_or(u32::MAX), ..Default::default() }))
 }
 
 fn lifetime(form: &Form) -> Result<Option<Duration>, String> {

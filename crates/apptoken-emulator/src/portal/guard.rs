@@ -43,7 +43,7 @@ impl Visitor {
 /// Reads a form that one of our own pages posted.
 pub(super) async fn form(exchange: &Exchange, visitor: &Visitor, body: impl RequestBody) -> Result<Form, Refused> {
     let refused = |status, why: &str| Err(Refused { status, why: why.into() });
-    if !from_here(exchange) {
+    if !exchange.is_from_here() {
         return refused(StatusCode::FORBIDDEN, "It was sent by another site, and nothing was changed.");
     }
     let kind = exchange.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
@@ -66,13 +66,6 @@ pub(super) async fn form(exchange: &Exchange, visitor: &Visitor, body: impl Requ
         return refused(StatusCode::FORBIDDEN, why);
     }
     Ok(form)
-}
-
-/// What the browser says about where a request comes from; one that says nothing is judged by the form's token alone.
-pub(super) fn from_here(exchange: &Exchange) -> bool {
-    let same_site = exchange.header("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    let same_origin = exchange.header("origin").is_none_or(|origin| origin.eq_ignore_ascii_case(&exchange.base));
-    same_site && same_origin
 }
 
 /// The headers of every answer.

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
-use super::guard::from_here;
 use super::page::{Desk, answer, problem};
 use super::sign_ins::{Row, RowHtml};
 use crate::endpoints::{Body, Response};
@@ -16,7 +15,7 @@ use crate::state::State;
 
 /// Follows the log after the entry that `Last-Event-ID`, or else `?after=`, names.
 pub(super) fn follow(desk: &Desk<'_>) -> Response {
-    if !from_here(desk.exchange) {
+    if !desk.exchange.is_from_here() {
         return problem(desk, StatusCode::FORBIDDEN, "Not for other sites", "The log is shown on the portal only.");
     }
     let last = desk.exchange.header("last-event-id").map(str::to_owned).or_else(|| desk.exchange.query("after"));

@@ -17,6 +17,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) application: &'a Application,
     pub(crate) hosts: &'a Hosts,
     pub(crate) now: i64,
+    /// Certificates added after this are not known yet.
+    pub(crate) known_until: i64,
 }
 
 impl Verifier<'_> {
@@ -67,7 +69,8 @@ impl Verifier<'_> {
         };
         let by = |thumbprint: Option<&str>, of: fn(&KeyCredential) -> &[u8]| {
             let bytes = decode_thumbprint(thumbprint?)?;
-            self.application.certificates.iter().find(|certificate| of(certificate) == bytes)
+            let known = |c: &&KeyCredential| c.added == 0 || c.added <= self.known_until;
+            self.application.certificates.iter().filter(known).find(|certificate| of(certificate) == bytes)
         };
         let found = match sha256 {
             Some(_) => by(sha256, |certificate| &certificate.sha256),

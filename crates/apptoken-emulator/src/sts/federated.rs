@@ -25,6 +25,8 @@ pub(crate) struct Federated<'a> {
     /// What the assertion's issuer publishes; none for tokens issued here.
     pub(crate) published: Option<&'a Published>,
     pub(crate) now: i64,
+    /// Credentials added after this are not known yet.
+    pub(crate) known_until: i64,
 }
 
 /// Who must be asked for keys before this assertion can be judged: an issuer that the application trusts and that is
@@ -105,6 +107,15 @@ impl Federated<'_> {
             });
         }
         let found = of_subject.iter().find(|credential| self.is_for(credential, &presented.audiences));
+        if found.is_some_and(|credential| credential.added != 0 && credential.added > self.known_until) {
+            let audience = presented.audiences.join(", ");
+            let arguments = [presented.issuer, presented.subject, &audience];
+            return Err(Refusal::new(Code::FederationNotFound, &arguments).evidence(
+                "federated credential",
+                "one that is known everywhere",
+                "a match so new that it is not known everywhere yet (replication delay)",
+            ));
+        }
         found.copied().copied().ok_or_else(|| {
             let expected = of_subject.iter().map(|credential| credential.audience.as_str());
             self.mismatch(Code::FederationAudience, &presented.audiences.join(", "), "audience", expected)

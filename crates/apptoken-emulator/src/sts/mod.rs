@@ -24,7 +24,7 @@ pub(crate) use managed_identity::{IdentityRequest, for_managed_identity};
 use pop::Binding;
 
 use crate::aadsts::{Code, Ids, Refusal};
-use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain};
+use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain, resource_key};
 use crate::federation::Published;
 use crate::sign_in::{CredentialKind, SignIn};
 use crate::state::State;
@@ -53,7 +53,7 @@ pub(crate) fn answer(state: &State, request: &TokenRequest<'_>, log: &mut SignIn
 
     let tenant = Named::parse(request.tenant, &directory)?;
     grant_type(request)?;
-    let tenant = tenant.one()?;
+    let tenant = tenant.one(request, &directory)?;
     log.tenant_id = Some(tenant.id);
 
     let (application, principal) = client(request, &directory, tenant, log)?;
@@ -104,10 +104,19 @@ impl<'a> Named<'a> {
         })
     }
 
-    fn one(self) -> Result<&'a Tenant, Refusal> {
+    /// `request` may imply more than the path says: which application it is.
+    fn one(self, request: &TokenRequest<'_>, directory: &Snapshot) -> Result<&'a Tenant, Refusal> {
         match self {
             Self::One(tenant) => Ok(tenant),
             Self::Any(name) => {
+                let client_id = request.form.get("client_id").or_else(|| Some(request.basic?.client_id.as_str()));
+                let application = client_id.and_then(guid).and_then(|id| directory.application(id));
+                let single = application.filter(|app| app.sign_in_audience.is_one_tenant());
+                if let Some(app) = single {
+                    let arguments = [&*app.app_id.to_string(), &app.display_name, name];
+                    let tenant = app.home_tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
+                    return Err(Refusal::new(Code::TenantNotNamed, &arguments).evidence("tenant", tenant, name));
+                }
                 Err(Refusal::new(Code::TenantMissing, &[name]).evidence("tenant", "one tenant's id or domain", name))
             }
             Self::Consumers => Err(Refusal::new(Code::GrantNotOnConsumers, &["client_credentials"])),
@@ -227,7 +236,7 @@ fn authenticate(
     if application.managed_identity.is_some() {
         return Err(Refusal::new(Code::ManagedIdentitySecret, &[&application.app_id.to_string()]));
     }
-    secret::verify(application, secret, now)?;
+    secret::verify(application, secret, now, state.faults.delays.known_until(tenant, application, now))?;
     Ok((CredentialKind::Secret, binding))
 }
 
@@ -242,6 +251,7 @@ fn assert(
     log: &mut SignIn,
 ) -> Result<CredentialKind, Refusal> {
     let now = state.clock.now_unix();
+    let known_until = state.faults.delays.known_until(tenant, application, now);
     let jwt = assertion::parse(assertion)?;
     let issuer = jwt.claims().get("iss").and_then(Value::as_str).unwrap_or_default();
     let trusted = application.federated.iter().any(|credential| credential.issuer == issuer);
@@ -253,11 +263,11 @@ fn assert(
     if kind == CredentialKind::Federated {
         let published = request.issuer_keys;
         let (issuers, own_keys) = (&state.issuers, &state.keys);
-        federated::Federated { directory, application, issuers, own_keys, published, now }.verify(&jwt)?;
+        federated::Federated { directory, application, issuers, own_keys, published, now, known_until }.verify(&jwt)?;
     } else if application.managed_identity.is_some() {
         return Err(Refusal::new(Code::ManagedIdentitySecret, &[&application.app_id.to_string()]));
     } else {
-        assertion::Verifier { directory, tenant, application, hosts: &state.hosts, now }.verify(&jwt)?;
+        assertion::Verifier { directory, tenant, application, hosts: &state.hosts, now, known_until }.verify(&jwt)?;
     }
     Ok(kind)
 }
@@ -266,10 +276,18 @@ fn assert(
 fn resource_name<'a>(request: &TokenRequest<'a>) -> Result<&'a str, Refusal> {
     match request.endpoint {
         TokenVersion::V1 => request.form.require("resource"),
-        TokenVersion::V2 if request.form.get("resource").is_some() => {
-            Err(Refusal::new(Code::ResourceParameterOnV2, &[]))
+        TokenVersion::V2 => {
+            let asked = scope::resource(request.form.require("scope")?)?;
+            match request.form.get("resource") {
+                None => Ok(asked),
+                Some(resource) if resource_key(resource) == resource_key(asked) => {
+                    Err(Refusal::new(Code::ResourceParameterOnV2, &[]))
+                }
+                Some(resource) => {
+                    Err(Refusal::new(Code::ResourceParameterMismatch, &[]).evidence("resource", asked, resource))
+                }
+            }
         }
-        TokenVersion::V2 => scope::resource(request.form.require("scope")?),
     }
 }
 

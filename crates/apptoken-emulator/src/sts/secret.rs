@@ -5,10 +5,13 @@ use uuid::Uuid;
 use crate::aadsts::{Code, Refusal, precise};
 use crate::directory::{Application, guid, sha256};
 
-/// Compares with every secret of the application, in a time that says nothing.
-pub(crate) fn verify(application: &Application, presented: &str, now: i64) -> Result<(), Refusal> {
+/// Compares with every secret of the application, in a time that says nothing. Those added after `known_until` are not
+/// known yet.
+pub(crate) fn verify(application: &Application, presented: &str, now: i64, known_until: i64) -> Result<(), Refusal> {
     let digest = sha256(presented);
-    let matching = application.secrets.iter().filter(|secret| secret.matches(&digest)).collect::<Vec<_>>();
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        application.secrets.iter().partition(|secret| secret.added == 0 || secret.added <= known_until);
+    let matching = known.into_iter().filter(|secret| secret.matches(&digest)).collect::<Vec<_>>();
     let app = application.app_id.to_string();
     if matching.iter().any(|secret| secret.start <= now && now < secret.end) {
         return Ok(());
@@ -29,6 +32,8 @@ pub(crate) fn verify(application: &Application, presented: &str, now: i64) -> Re
     let id: Option<Uuid> = guid(presented);
     if application.secrets.iter().any(|secret| Some(secret.key_id) == id) {
         presents = "the ID of a secret, not its value".into();
+    } else if unknown.iter().any(|secret| secret.matches(&digest)) {
+        presents = "a secret so new that it is not known everywhere yet (replication delay)".into();
     } else if !matching.is_empty() {
         presents = "a secret that is not valid yet".into();
     }

@@ -29,7 +29,7 @@ pub(super) async fn answer(exchange: &Exchange, source: Source, body: impl Reque
     let target = Target { tenant: &[], app: "", resource: &resource, identities: true };
     let fault = if faults.any() { faults.take(&target) } else { None };
     match fault {
-        None | Some(Fault::ConditionalAccess) => proper(exchange, source, body).await.into(),
+        None | Some(Fault::ConditionalAccess | Fault::Refusal(_)) => proper(exchange, source, body).await.into(),
         Some(Fault::Latency(latency)) => {
             tokio::time::sleep(latency).await;
             proper(exchange, source, body).await.into()

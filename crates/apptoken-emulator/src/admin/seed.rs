@@ -1,0 +1,61 @@
+//! The whole directory as a seed: out, in besides, in instead.
+
+use http::StatusCode;
+use serde_json::json as value;
+
+use super::{Problem, ok};
+use crate::directory::DirectoryError;
+use crate::endpoints::{Response, json};
+use crate::faults::FaultRule;
+use crate::seed::Seed;
+use crate::state::State;
+
+pub(super) fn export(state: &State) -> Response {
+    ok(&state.export())
+}
+
+/// What the seed declares comes to what is there.
+pub(super) fn add(state: &State, body: &[u8]) -> Result<Response, Problem> {
+    let (seed, faults) = read(body)?;
+    state.directory.add(&seed)?;
+    faults.into_iter().for_each(|fault| _ = state.faults.add(fault));
+    Ok(counted(state))
+}
+
+/// What is there goes: applications, tenants, faults.
+pub(super) fn replace(state: &State, body: &[u8]) -> Result<Response, Problem> {
+    let (seed, faults) = read(body)?;
+    state.directory.replace(&seed)?;
+    state.faults.clear();
+    state.faults.delays.set(seed.replication_delays);
+    faults.into_iter().for_each(|fault| _ = state.faults.add(fault));
+    Ok(counted(state))
+}
+
+pub(super) fn schema() -> Response {
+    let mut response = json(StatusCode::OK, &());
+    *response.body_mut() = crate::endpoints::Body::whole(Seed::SCHEMA);
+    response
+}
+
+fn read(body: &[u8]) -> Result<(Seed, Vec<FaultRule>), Problem> {
+    let text = str::from_utf8(body).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the seed is not text"))?;
+    let seed = Seed::from_json(text)?;
+    let faults = FaultRule::all_declared(&seed.faults)?;
+    Ok((seed, faults))
+}
+
+fn counted(state: &State) -> Response {
+    let directory = state.directory.load();
+    let applications = directory.applications().filter(|application| !application.first_party).count();
+    ok(&value!({ "tenants": directory.tenants().count(), "applications": applications }))
+}
+
+impl From<DirectoryError> for Problem {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Seed(error) => error.into(),
+            other => Self::new(StatusCode::BAD_REQUEST, other.to_string()),
+        }
+    }
+}
