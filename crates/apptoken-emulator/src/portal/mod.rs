@@ -60,6 +60,7 @@ fn show(desk: &Desk<'_>, segments: &[&str]) -> Response {
         ["tokens"] => tokens::show(desk),
         ["try"] => try_it::show(desk),
         ["faults"] => faults::show(desk, None),
+        ["seed.json"] => overview::seed(desk),
         [name] => assets::get(desk, name).unwrap_or_else(|| not_found(desk)),
         _ => not_found(desk),
     }

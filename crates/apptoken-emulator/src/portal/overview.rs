@@ -3,7 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 
-use super::page::{Desk, Page, Section, html};
+use super::page::{Desk, Page, Section, answer, html};
 use super::sign_ins::Row;
 use crate::endpoints::Response;
 use crate::state::State;
@@ -45,6 +45,12 @@ pub(super) fn show(desk: &Desk<'_>) -> Response {
         rows: newest(desk.state, 6),
     };
     html(StatusCode::OK, &page)
+}
+
+/// The directory as a file to begin another with.
+pub(super) fn seed(desk: &Desk<'_>) -> Response {
+    let seed = serde_json::to_string_pretty(&desk.state.export()).unwrap_or_default();
+    answer(StatusCode::OK, "application/json", seed)
 }
 
 /// The newest sign-ins, newest first.

@@ -44,6 +44,7 @@ async fn every_page_renders_under_a_strict_policy() {
         assert!(asset.headers["content-type"].to_str().unwrap().starts_with(kind), "{name}");
     }
     visitor.get("/portal/ca.pem").await.has("BEGIN CERTIFICATE");
+    visitor.get("/portal/seed.json").await.has("\"secretSha256\"");
     for nothing in ["/portal/x", "/portal/apps/x", &format!("/portal/apps/{}", Uuid::nil()), "/portal/sign-ins/x"] {
         assert_eq!(visitor.get(nothing).await.status, 404, "{nothing}");
     }
