@@ -317,7 +317,7 @@ mod tests {
 
     /// A list of one, or of none.
     fn when(there: bool, one: Value) -> Value {
-        if there { json!([one]) } else { json!([]) }
+        Value::Array(there.then_some(one).into_iter().collect())
     }
 
     fn rows(snapshot: &Snapshot) -> std::collections::BTreeMap<String, Value> {
