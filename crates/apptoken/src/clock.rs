@@ -130,7 +130,9 @@ mod machine {
     pub(super) fn now() -> Moment {
         static TICK: AtomicU64 = AtomicU64::new(u64::MAX);
         static BOOT: AtomicU64 = AtomicU64::new(0);
-        let tick = millis(clock_gettime(ClockId::MonotonicCoarse));
+        let coarse = clock_gettime(ClockId::MonotonicCoarse);
+        // all that matters is whether it is another one than before
+        let tick = (coarse.tv_sec as u64) << 30 | coarse.tv_nsec as u64;
         if TICK.load(Ordering::Acquire) != tick {
             // two threads may both do this: the later time wins, and it is stored before the tick that vouches for it
             BOOT.fetch_max(millis(clock_gettime(ClockId::Boottime)), Ordering::Release);

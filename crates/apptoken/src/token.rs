@@ -21,7 +21,7 @@ use crate::{ClientIdentity, Error};
 #[derive(Clone)]
 pub struct AccessToken {
     pub(crate) data: Kept,
-    pub(crate) how: How,
+    pub(crate) how: Manner,
 }
 
 /// A token as it came out of a slot.
@@ -214,6 +214,40 @@ impl How {
         http: Millis::ZERO,
         cache: Millis::ZERO,
     };
+}
+
+/// [`How`] in few words: a hit has little to tell, and is moved from hand to hand.
+#[derive(Clone)]
+pub(crate) enum Manner {
+    /// A hit.
+    Hit,
+    /// One in its last minutes.
+    Stale,
+    /// One past its end.
+    Extended,
+    Told(Arc<How>),
+}
+
+impl From<How> for Manner {
+    fn from(how: How) -> Self {
+        Self::Told(Arc::new(how))
+    }
+}
+
+impl Deref for Manner {
+    type Target = How;
+
+    fn deref(&self) -> &How {
+        static HIT: How = How::HIT;
+        static STALE: How = How { stale: true, ..How::HIT };
+        static EXTENDED: How = How { stale: true, extended: true, ..How::HIT };
+        match self {
+            Self::Hit => &HIT,
+            Self::Stale => &STALE,
+            Self::Extended => &EXTENDED,
+            Self::Told(how) => how,
+        }
+    }
 }
 
 /// A region, and how it came to be used or not.

@@ -24,13 +24,15 @@ use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
 use crate::telemetry::{self, Acquisition, InWords as _, TARGET};
-use crate::token::{AccessToken, CacheLevel, How, Kept, Millis, RefreshReason, TokenData};
+use crate::token::{AccessToken, CacheLevel, How, Kept, Manner, Millis, RefreshReason, TokenData};
 
 /// The tokens of one client, and who issues them.
 pub(crate) struct Inner {
     pub(crate) issuer: Issuer,
     /// The tenant of requests that name none.
     pub(crate) home: Tenant,
+    /// What [`Memory::tenant_hash`] says of it.
+    pub(crate) home_hash: u64,
     pub(crate) scope_rule: ScopeRule,
     pub(crate) memory: Memory,
     pub(crate) level: Option<Level>,
@@ -58,15 +60,18 @@ impl<'a> Call<'a> {
     }
 
     /// What the slot is found by, without an allocation.
+    #[inline(always)]
     pub(crate) fn key(&self, client: &'a Inner) -> KeyRef<'a> {
-        KeyRef {
-            tenant: self.tenant.unwrap_or_else(|| client.home.as_str()),
-            scope: self.scope,
-            extra: self.options.map_or("", |options| options.key.text()),
-        }
+        let (tenant, tenant_hash) = match self.tenant {
+            None => (client.home.as_str(), client.home_hash),
+            Some(tenant) => (tenant, client.memory.tenant_hash(tenant)),
+        };
+        let extra = self.options.map_or("", |options| options.key.text());
+        KeyRef { tenant, tenant_hash, scope: self.scope, extra }
     }
 
     /// Whether a kept token will do, whichever it is.
+    #[inline]
     pub(crate) fn may_hit(&self) -> bool {
         self.options.is_none_or(|options| options.may_hit())
     }
@@ -108,7 +113,7 @@ impl fmt::Debug for Inner {
 }
 
 /// The hit path: no lock, no allocation, no system call. A key that has a token was checked when it was asked for.
-#[inline]
+#[inline(always)]
 pub(crate) fn hit(client: &Inner, call: &Call<'_>) -> Option<AccessToken> {
     if !call.may_hit() {
         return None;
@@ -118,11 +123,15 @@ pub(crate) fn hit(client: &Inner, call: &Call<'_>) -> Option<AccessToken> {
 }
 
 /// A token that was kept, as a hit hands it out.
-#[inline]
+#[inline(always)]
 pub(crate) fn served(Fresh { token, stage }: Fresh, now: Moment) -> Option<AccessToken> {
     let data = Kept::some(token)?;
     telemetry::hit(&data, now);
-    let how = How { stale: stage != Stage::Good, extended: stage == Stage::Extended, ..How::HIT };
+    let how = match stage {
+        Stage::Good => Manner::Hit,
+        Stage::Stale => Manner::Stale,
+        Stage::Extended => Manner::Extended,
+    };
     Some(AccessToken { data, how })
 }
 
@@ -182,7 +191,7 @@ async fn decide(
             Standing::Due(token) if call.served_by(&token) => {
                 let refreshing = refresh_behind(client, slot, tenant, &token, call, now);
                 let reason = if refreshing { RefreshReason::Proactive } else { RefreshReason::NotApplicable };
-                return Ok(AccessToken { data: token.into(), how: How { reason, ..How::HIT } });
+                return Ok(AccessToken { data: token.into(), how: How { reason, ..How::HIT }.into() });
             }
             Standing::Ageing(token) if call.served_by(&token) => {
                 fallback = Some(token);
@@ -239,7 +248,8 @@ async fn decide(
             (Some(Ok(token)), _) => {
                 let total = Millis::from(client.clock.now().since(started));
                 // who joined late waited less than the request took
-                return Ok(AccessToken { how: How { total, http: token.how.http.min(total), ..token.how }, ..token });
+                let how = How { total, http: token.how.http.min(total), ..*token.how }.into();
+                return Ok(AccessToken { how, ..token });
             }
             // a valid token beats an error
             (Some(Err(error)), Some(token)) if token.timetable.outlives(&error, client.clock.now()) => {
@@ -251,7 +261,7 @@ async fn decide(
                 telemetry::hit(&token, now);
                 let extended = now >= token.timetable.expires_at();
                 let how = How { reason, stale: true, extended, total: now.since(started).into(), ..How::HIT };
-                return Ok(AccessToken { data: token.into(), how });
+                return Ok(AccessToken { data: token.into(), how: how.into() });
             }
             (Some(Err(error)), _) => return Err(error),
             // the request panicked in the hands of one caller, whose affair that is: ask anew

@@ -46,7 +46,8 @@ pub(super) async fn obtain(
             };
             place.write(to_keep(&token, wall), life, held, wanted).await;
             let cache = looking + client.clock.now().since(began);
-            Ok((AccessToken { how: How { cache: cache.into(), ..token.how }, ..token }, None))
+            let how = How { cache: cache.into(), ..*token.how }.into();
+            Ok((AccessToken { how, ..token }, None))
         }
         // a valid token beats an error, unless memory has one that is as good
         Err(error) => {
@@ -133,7 +134,8 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
 
 fn found(client: &Inner, data: Arc<TokenData>, looking: Duration) -> AccessToken {
     let stale = client.clock.now() >= data.timetable.margin_at();
-    AccessToken { data: data.into(), how: How { level: CacheLevel::L2, stale, cache: looking.into(), ..How::HIT } }
+    let how = How { level: CacheLevel::L2, stale, cache: looking.into(), ..How::HIT };
+    AccessToken { data: data.into(), how: how.into() }
 }
 
 /// Asks the issuer.
@@ -150,7 +152,8 @@ async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
             total: http,
             http,
             ..How::HIT
-        },
+        }
+        .into(),
     })
 }
 

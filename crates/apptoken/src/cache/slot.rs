@@ -81,7 +81,7 @@ pub(crate) enum Standing {
 
 impl Slot {
     /// The hit path: the token if nothing needs thinking about. Neither the token's memory is touched nor its count.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fresh(&self, now: Moment) -> Option<Fresh> {
         let word = self.fresh_until.load(Ordering::Acquire);
         if now.as_millis() >= word >> STAGE_BITS {

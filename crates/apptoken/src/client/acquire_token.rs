@@ -69,6 +69,7 @@ impl<'a> AcquireToken<'a> {
         Arc::make_mut(self.options.get_or_insert_default())
     }
 
+    #[inline]
     fn call(&self) -> Call<'_> {
         Call {
             scope: self.client.scope_rule.asked_for(&self.scope),

@@ -214,9 +214,11 @@ impl ManagedIdentityClientBuilder {
             }
             None => (Memory::new(self.bounds), None),
         };
+        let home = Tenant::of_managed_identity();
         let inner = Inner {
             issuer: Issuer::ManagedIdentity(Box::new(identity)),
-            home: Tenant::of_managed_identity(),
+            home_hash: memory.tenant_hash(home.as_str()),
+            home,
             scope_rule: ScopeRule::Resource,
             memory,
             level,

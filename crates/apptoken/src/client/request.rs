@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -93,6 +94,7 @@ impl<'a> AcquireTokenForClient<'a> {
         TokenSource::of(self.client, self.call())
     }
 
+    #[inline]
     fn call(&self) -> Call<'_> {
         Call {
             scope: &self.scope,
@@ -109,10 +111,10 @@ impl<'a> IntoFuture for AcquireTokenForClient<'a> {
 
     #[inline]
     fn into_future(self) -> Acquire<'a> {
-        Acquire(match acquire::hit(self.client, &self.call()) {
-            Some(token) => State::Hit(Some(token)),
-            None => State::Miss(Box::pin(async move { acquire::miss(self.client, self.call()).await })),
-        })
+        match acquire::hit(self.client, &self.call()) {
+            Some(token) => Acquire::hit(token),
+            None => Acquire::miss(async move { acquire::miss(self.client, self.call()).await }),
+        }
     }
 }
 
@@ -133,7 +135,8 @@ impl fmt::Debug for AcquireTokenForClient<'_> {
 pub struct Acquire<'a>(State<'a>);
 
 enum State<'a> {
-    Hit(Option<AccessToken>),
+    /// Pending once it was taken. In the very form that polling gives it, so that it is moved as a whole.
+    Hit(Poll<Result<AccessToken, Error>>),
     Miss(Pin<Box<dyn Future<Output = Result<AccessToken, Error>> + Send + 'a>>),
 }
 
@@ -146,7 +149,7 @@ impl<'a> Acquire<'a> {
 
     #[inline]
     pub(super) fn hit(token: AccessToken) -> Self {
-        Self(State::Hit(Some(token)))
+        Self(State::Hit(Poll::Ready(Ok(token))))
     }
 
     pub(super) fn miss(work: impl Future<Output = Result<AccessToken, Error>> + Send + 'a) -> Self {
@@ -160,11 +163,8 @@ impl Future for Acquire<'_> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Hit(token) => match token.take() {
-                Some(token) => Poll::Ready(Ok(token)),
-                // polled again after it was ready, which the contract of Future forbids
-                None => Poll::Pending,
-            },
+            // pending when polled again after it was ready, which the contract of Future forbids
+            State::Hit(token) => mem::replace(token, Poll::Pending),
             State::Miss(work) => work.as_mut().poll(context),
         }
     }

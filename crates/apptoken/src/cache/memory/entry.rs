@@ -11,6 +11,7 @@ use crate::name::Name;
 /// A slot and the key that it is found by, side by side in memory: a hit reads both.
 pub(crate) struct Entry {
     pub(super) what: Arc<What>,
+    tenant_hash: u64,
     pub(super) tenant: Name,
     slot: Slot,
 }
@@ -29,6 +30,8 @@ pub(super) struct What {
 #[derive(Clone, Copy)]
 pub(crate) struct KeyRef<'a> {
     pub(crate) tenant: &'a str,
+    /// What [`Memory::tenant_hash`](super::Memory::tenant_hash) says of it.
+    pub(crate) tenant_hash: u64,
     pub(crate) scope: &'a str,
     /// What else, as `request::key::ExtraKey` writes it; empty for a plain call.
     pub(crate) extra: &'a str,
@@ -38,8 +41,8 @@ pub(crate) struct KeyRef<'a> {
 pub(super) struct Item(pub(super) Arc<Entry>);
 
 impl Entry {
-    pub(super) fn new(what: Arc<What>, tenant: &str) -> Self {
-        Self { what, tenant: tenant.into(), slot: Slot::default() }
+    pub(super) fn new(what: Arc<What>, key: KeyRef<'_>) -> Self {
+        Self { what, tenant_hash: key.tenant_hash, tenant: key.tenant.into(), slot: Slot::default() }
     }
 
     /// What it takes in memory without its token: itself, its counts, and its places in the map and on the shelf.
@@ -63,15 +66,13 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The one way to hash a key: the bytes alone, since foldhash minds their length.
+/// The one way to hash a key: the owner is in the tenant's hash, and of the rest the bytes alone, since foldhash minds
+/// their length.
 #[inline]
-fn hash(owner: u64, tenant: &[u8], scope: &str, extra: &str, state: &mut impl Hasher) {
-    state.write(tenant);
+fn hash(tenant_hash: u64, scope: &str, extra: &str, state: &mut impl Hasher) {
+    state.write_u64(tenant_hash);
     state.write(scope.as_bytes());
-    // a plain call of a client by itself hashes no more than it needs
-    if owner != 0 {
-        state.write_u64(owner);
-    }
+    // a plain call hashes no more than it needs
     if !extra.is_empty() {
         state.write(extra.as_bytes());
     }
@@ -84,22 +85,22 @@ pub(super) struct Key<'a>(pub(super) u64, pub(super) KeyRef<'a>);
 impl Hash for Key<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self(owner, KeyRef { tenant, scope, extra }) = *self;
-        hash(owner, tenant.as_bytes(), scope, extra, state);
+        let KeyRef { tenant_hash, scope, extra, .. } = self.1;
+        hash(tenant_hash, scope, extra, state);
     }
 }
 
 impl Hash for Item {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let What { owner, scope, extra } = &*self.0.what;
-        hash(*owner, self.0.tenant.as_bytes(), scope, extra, state);
+        let What { scope, extra, .. } = &*self.0.what;
+        hash(self.0.tenant_hash, scope, extra, state);
     }
 }
 
 impl Equivalent<Item> for Key<'_> {
     #[inline]
     fn equivalent(&self, item: &Item) -> bool {
-        let Self(owner, KeyRef { tenant, scope, extra }) = *self;
+        let Self(owner, KeyRef { tenant, scope, extra, .. }) = *self;
         let what = &*item.0.what;
         tenant.as_bytes() == item.0.tenant.as_bytes()
             && scope == &*what.scope

@@ -7,6 +7,7 @@ mod shelf;
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +50,7 @@ impl Default for Bounds {
 
 struct Store {
     items: HashSet<Item, RandomState>,
+    tenants: RandomState,
     /// Whoever takes an entry out of the map, or puts one in, holds this: so none is let go that somebody just took.
     shelf: Mutex<Shelf>,
     origins: Mutex<Interner<Origin>>,
@@ -61,6 +63,7 @@ impl Memory {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let store = Store {
             items: HashSet::builder().hasher(RandomState::default()).build(),
+            tenants: RandomState::default(),
             shelf: Mutex::default(),
             origins: Mutex::default(),
             bounds: Bounds { entries: bounds.entries.max(1), ..bounds },
@@ -81,8 +84,18 @@ impl Memory {
         Arc::strong_count(&self.clients) > 1
     }
 
+    /// What the hash of a key is made from, for its tenant: a client makes that of its own once, and a hit has less to
+    /// hash.
+    #[inline(never)]
+    pub(crate) fn tenant_hash(&self, tenant: &str) -> u64 {
+        let mut state = self.store.tenants.build_hasher();
+        state.write_u64(self.owner);
+        state.write(tenant.as_bytes());
+        state.finish()
+    }
+
     /// A hit: the token of a key that was asked for before, if nothing needs thinking about.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fresh(&self, key: KeyRef<'_>, now: Moment) -> Option<Fresh> {
         let store = &*self.store;
         let fresh = store.items.pin().get(&Key(self.owner, key)).and_then(|item| {
@@ -95,7 +108,7 @@ impl Memory {
     }
 
     /// The same of an entry in hand, which is let go by nobody and so needs no note.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fresh_of(&self, entry: &Entry, now: Moment) -> Option<Fresh> {
         let fresh = entry.fresh(now)?;
         self.store.counts.hit();
@@ -112,7 +125,7 @@ impl Memory {
             entry.touch(now);
             return entry;
         }
-        let entry = Arc::new(Entry::new(shelf.what(self.owner, key), key.tenant));
+        let entry = Arc::new(Entry::new(shelf.what(self.owner, key), key));
         entry.touch(now);
         store.items.pin().insert(Item(entry.clone()));
         shelf.put(entry.clone());

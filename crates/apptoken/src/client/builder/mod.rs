@@ -223,6 +223,7 @@ impl ConfidentialClientBuilder {
         });
         let inner = Inner {
             issuer: Issuer::Authority(app.clone()),
+            home_hash: memory.tenant_hash(home.as_str()),
             home,
             scope_rule,
             memory,
