@@ -6,10 +6,12 @@ mod common;
 use std::time::Duration;
 
 use apptoken_emulator::{CredentialKind, IssuerMode, Outcome, TokenVersion};
+use apptoken_jose::base64url;
 use common::{
     API_V1, API_V2, API_V2_DEFAULT, CONTOSO, DAEMON, Entra, GRAPH_DEFAULT, describe, form, good, secret, start,
     start_with,
 };
+use jsonwebtoken::errors::ErrorKind;
 use serde_json::{Value, json};
 
 /// For an API of one's own, without roles and optional claims, as captured from Entra.
@@ -259,6 +261,40 @@ async fn local_issuers_are_the_emulators_own_address() {
         let claims = entra.claims(&entra.granted(scope).await).await;
         assert_eq!(claims["iss"], entra.url(&path));
         assert_eq!(entra.get(&configuration).await.json["issuer"], claims["iss"]);
+    }
+}
+
+/// As an API's author would set the jsonwebtoken crate up: issuer and keys from the metadata, its own audience.
+#[tokio::test]
+async fn a_validator_that_is_not_ours_takes_tokens_of_both_issuer_modes() {
+    for mode in [IssuerMode::Entra, IssuerMode::Local] {
+        let entra = start_with(describe().issuer_mode(mode)).await;
+        for (scope, metadata, audience) in [
+            (API_V2_DEFAULT, "v2.0/.well-known/openid-configuration", API_V2.to_string()),
+            (GRAPH_DEFAULT, ".well-known/openid-configuration", "https://graph.microsoft.com".to_owned()),
+        ] {
+            let metadata = entra.get(&format!("/{CONTOSO}/{metadata}")).await.json;
+            let keys = entra.client.get(metadata["jwks_uri"].as_str().unwrap());
+            let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_value(entra.send(keys).await.json).unwrap();
+            let check = |token: &str, audience: &str| {
+                let header = jsonwebtoken::decode_header(token)?;
+                let jwk = keys.find(&header.kid.unwrap()).unwrap();
+                let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+                rules.set_issuer(&[metadata["issuer"].as_str().unwrap()]);
+                rules.set_audience(&[audience]);
+                rules.validate_nbf = true;
+                jsonwebtoken::decode::<Value>(token, &jsonwebtoken::DecodingKey::from_jwk(jwk)?, &rules)
+            };
+            let token = entra.granted(scope).await;
+            assert_eq!(check(&token, &audience).unwrap().claims["tid"], CONTOSO.to_string(), "{mode:?}");
+            let refused = |token: &str, audience| check(token, audience).unwrap_err().into_kind();
+            assert_eq!(refused(&token, "api://another"), ErrorKind::InvalidAudience);
+            let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
+            let mut changed: Value = serde_json::from_slice(&base64url::decode(claims).unwrap()).unwrap();
+            changed["roles"] = json!(["Admin"]);
+            let changed = format!("{header}.{}.{signature}", base64url::encode(changed.to_string().as_bytes()));
+            assert_eq!(refused(&changed, &audience), ErrorKind::InvalidSignature);
+        }
     }
 }
 
