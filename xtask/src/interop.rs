@@ -1,11 +1,13 @@
 //! `cargo xtask interop`: programs that others wrote, unmodified, against the local Entra ID.
 
+mod azurite;
 mod cache_file;
 mod cases;
 mod outcome;
 mod runtimes;
 mod scene;
 mod unmodified;
+mod validators;
 
 use std::fs;
 
@@ -29,6 +31,8 @@ pub fn run() -> Result<()> {
 
     let mut report = Report::default();
     report.table(&cases::run(&table, &runtimes, &scene, &folder));
+    report.list(&validators::run(&runtimes, &scene, &folder));
+    report.list(&azurite::run(&runtimes, &scene, &folder));
     report.list(&cache_file::run(&runtimes, &scene, &folder));
     report.list(&unmodified::run(&runtimes, &folder)?);
     report.end()

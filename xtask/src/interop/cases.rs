@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::judge::Judge;
 pub(super) use self::table::Table;
 use self::table::{Case, Client, Runtime};
 use super::outcome::{Outcome, Verdict};
-use super::runtimes::Runtimes;
+use super::runtimes::{Runtimes, lines};
 use super::scene::Scene;
 use crate::Result;
 
@@ -54,11 +54,14 @@ fn play(table: &Table, client: &Client, runtimes: &Runtimes, scene: &Scene, fold
             if let Some(environment) = environment {
                 command.envs(variables(scene, environment)?);
             }
-            lines(&mut command)
+            let (said, ended) = lines(&mut command)?;
+            // under "" what client it is
+            let by_case = said.into_iter().map(|line| (line["case"].as_str().unwrap_or_default().to_owned(), line));
+            Ok((by_case.collect(), ended))
         });
         let (said, ended) = match said {
             Ok((said, ended)) => (said, ended),
-            Err(why) => (BTreeMap::new(), Err(why)),
+            Err(why) => (BTreeMap::<String, serde_json::Value>::new(), Err(why)),
         };
         if let Some(name) = said.get("").and_then(|line| line["client"].as_str()) {
             who = name.to_owned();
@@ -144,19 +147,6 @@ fn variables(scene: &Scene, environment: &str) -> Result<Vec<(String, String)>> 
     let variables = scene.description()["environments"][environment].as_object();
     let variables = variables.ok_or_else(|| format!("the scene has no environment {environment:?}"))?;
     Ok(variables.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
-}
-
-/// What the driver said of each case, under "" what client it is; and whether it came to its end.
-fn lines(command: &mut Command) -> Result<(BTreeMap<String, Value>, Result<()>)> {
-    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("does not start: {e}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let said = lines.map(|line| (line["case"].as_str().unwrap_or_default().to_owned(), line)).collect();
-    let ended = match output.status.success() {
-        true => Ok(()),
-        false => Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end())),
-    };
-    Ok((said, ended))
 }
 
 const BEHIND: Duration = Duration::from_millis(100);

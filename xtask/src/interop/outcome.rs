@@ -50,7 +50,7 @@ impl Report {
     /// One line for each.
     pub(super) fn list(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {
-            println!("{:<33} {:<31} {}", outcome.who, outcome.what, outcome.told());
+            println!("{:<35} {:<39} {}", outcome.who, outcome.what, outcome.told());
             self.count(outcome);
         }
     }

@@ -73,6 +73,18 @@ pub(super) fn ask(command: &mut Command) -> Result<Value> {
     last_line(&output.stdout)
 }
 
+/// Runs a driver that prints many; what it printed, and whether it came to its end.
+pub(super) fn lines(command: &mut Command) -> Result<(Vec<Value>, Result<()>)> {
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("does not start: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let said = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let ended = match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end())),
+    };
+    Ok((said, ended))
+}
+
 pub(super) fn last_line(stdout: &[u8]) -> Result<Value> {
     let text = String::from_utf8_lossy(stdout);
     let line = text.lines().last().unwrap_or_default();

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use apptoken_emulator::{Emulator, Workload};
-use apptoken_jose::{Algorithm, Certificate, SigningKey, base64url, issue, jws};
+use apptoken_jose::issue::{self, ServerLeaf};
+use apptoken_jose::{Algorithm, Certificate, SigningKey, base64url, jws};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -121,6 +124,19 @@ fn pair(folder: &Path, name: &str, (certificate, key): &(Certificate, SigningKey
         "thumbprintSha1": certificate.thumbprint_hex(),
         "thumbprintSha256": hex(&certificate.thumbprint_sha256()),
     }))
+}
+
+/// The certificate and the key of a server on this machine.
+pub(crate) fn server(folder: &Path, leaf: &ServerLeaf) -> Result<Value> {
+    let pem = |label: &str, der: &[u8]| {
+        let lines = STANDARD.encode(der);
+        format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
+    };
+    let (certificate_file, key_file) = (folder.join("server.crt"), folder.join("server.key"));
+    let certificates: String = leaf.chain.iter().map(|der| pem("CERTIFICATE", der)).collect();
+    fs::write(&certificate_file, certificates)?;
+    fs::write(&key_file, pem("PRIVATE KEY", &leaf.key_pkcs8_der))?;
+    Ok(json!({ "certificateFile": certificate_file, "privateKeyFile": key_file }))
 }
 
 /// What tokens for Entra are for.

@@ -31,6 +31,7 @@ async fn main() -> Result<()> {
 
     let (keys, apps) = (Keys::generate(now())?, Apps::new(&clients));
     let ca = Ca::generate("apptoken interop", now())?;
+    let server = credentials::server(&folder, &ca.server_leaf(&["localhost", "127.0.0.1"], now())?)?;
     let same_ca = Ca::from_pem(&ca.certificate().to_pem(), &ca.key_pem())?;
     let entra = directory::describe(&apps, &keys).certificate_authority(ca).plain_http("127.0.0.1:0").start().await?;
     // the same directory, whose tokens name this server itself as their issuer
@@ -54,6 +55,7 @@ async fn main() -> Result<()> {
         "tenantId": apps.tenant,
         "tenantDomain": TENANT,
         "caFile": ca_file,
+        "server": server,
         "signIns": sign_ins,
         "api": { "url": format!("{api}/api/todolist"), "scope": API_SCOPE, "clientId": apps.api },
         "graph": {
