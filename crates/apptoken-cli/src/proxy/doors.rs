@@ -70,6 +70,10 @@ async fn enter(
         None => return Ok(()),
     };
     tracing::debug!(host = %target.host, port = target.port, ?route, "connection");
+    if let Route::Refused = route {
+        traffic.count(Verdict::Refused, &target.host);
+        return Ok(());
+    }
     match plan.open(route, &target).await {
         Ok(far) => {
             traffic.count(route.verdict(), &target.host);

@@ -82,10 +82,13 @@ impl Layout {
         {
             return Some(Door::Own);
         }
+        // whatever else that address is mapped for
+        if local == SocketAddr::from((IDENTITY, 80)) {
+            return Some(Door::Identity);
+        }
         match self.places.iter().find(|(_, place)| *place == address) {
             Some((host, _)) => Some(Door::Name(Target { host: host.clone(), port })),
             None if address == MICROSOFT => Some(Door::Microsoft),
-            None if address == IDENTITY => Some(Door::Identity),
             None => None,
         }
     }
@@ -196,6 +199,9 @@ mod tests {
             assert!(layout.listen().contains(&at(local)), "{local}");
             assert_eq!(layout.door(at(local)), Some(door), "{local}");
         }
+        let mapped = self::layout(&["169.254.169.254=https://a"], ("localhost", 44301));
+        assert_eq!(mapped.door(at("169.254.169.254:443")), Some(target("169.254.169.254", 443)));
+        assert_eq!(mapped.door(at("169.254.169.254:80")), Some(Door::Identity));
         let addresses = ["10.1.2.3", "169.254.169.254"].map(|text| text.parse::<IpAddr>().unwrap());
         assert_eq!(layout.addresses(), addresses);
     }

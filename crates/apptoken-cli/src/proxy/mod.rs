@@ -205,7 +205,8 @@ impl Plan {
                 Some(outer) => within(CONNECT, "a tunnel through HTTPS_PROXY", outer.open(target)).await??,
                 None => connect(&target.host, target.port).await?,
             },
-            Route::Loopback | Route::Refused => connect(&target.host, target.port).await?,
+            Route::Loopback => connect(&target.host, target.port).await?,
+            Route::Refused => return Err(io::Error::new(io::ErrorKind::PermissionDenied, "nothing is let out")),
         }))
     }
 }
@@ -271,8 +272,8 @@ const IDLE: Duration = Duration::from_secs(600);
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_lead_where_they_should() {
+    #[tokio::test]
+    async fn names_lead_where_they_should() {
         let nobody = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
         let trusting = TlsConnector::from(Arc::new(nobody.with_no_client_auth()));
         let entra = ("localhost".into(), 1);
@@ -291,5 +292,10 @@ mod tests {
             assert_eq!(route(&plan, host, 5000), "Loopback", "{host}");
         }
         assert_eq!(route(&plan, "localhost.example.com", 443), "Refused");
+
+        let outside = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target { host: "127.0.0.1".into(), port: outside.local_addr().unwrap().port() };
+        let refused = plan.open(Route::Refused, &target).await.err().unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "what is refused is not even tried");
     }
 }
