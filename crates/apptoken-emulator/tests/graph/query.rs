@@ -171,3 +171,22 @@ async fn only_what_is_selected_is_shown() {
     let filtered = desk.get(&format!("applications(appId='{DAEMON}')?$filter=id eq 'x'")).await;
     assert_eq!(filtered.refusal(), (400, "Request_UnsupportedQuery"));
 }
+
+/// Who takes back what each page shows comes to the end of it.
+#[tokio::test]
+async fn pages_hold_while_assignments_go() {
+    let desk = Desk::open().await;
+    desk.daemon_with(&["User.Read.All", "Group.Read.All", "Directory.Read.All"]).await;
+    let daemon = desk.get(&format!("servicePrincipals(appId='{DAEMON}')")).await.json;
+    let path = format!("servicePrincipals/{}/appRoleAssignments", daemon["id"].as_str().unwrap());
+    let graph = desk.get(&format!("servicePrincipals(appId='{GRAPH}')")).await.json;
+    let filter = format!("$filter=resourceId eq {}", graph["id"].as_str().unwrap());
+    let page = desk.get(&format!("{path}?{filter}&$top=2")).await.json;
+    assert_eq!(page["value"].as_array().unwrap().len(), 2, "{page}");
+    for gone in page["value"].as_array().unwrap() {
+        assert_eq!(desk.delete(&format!("{path}/{}", gone["id"].as_str().unwrap())).await.status, 204);
+    }
+    let next = page["@odata.nextLink"].as_str().unwrap().split_once("/v1.0/").unwrap().1;
+    let rest = desk.get(next).await.json;
+    assert_eq!(rest["value"].as_array().unwrap().len(), 1, "{rest}");
+}

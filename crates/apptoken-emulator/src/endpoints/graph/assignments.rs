@@ -8,7 +8,7 @@ use super::error::GraphError;
 use super::fields::Fields;
 use super::guard::Need;
 use super::objects;
-use super::query::schema;
+use super::query::{Item, schema};
 use super::service_principals::{Present, by_id};
 use crate::directory::{AppRoleAssignment, DirectoryError};
 
@@ -56,6 +56,11 @@ impl Grant<'_> {
     fn object(&self) -> Value {
         objects::assignment(&self.assignment, self.client, self.api)
     }
+
+    /// Its place is its own: pages hold while what was on the pages before is taken back.
+    fn item(&self) -> Item {
+        Item { place: vec![self.assignment.created.into(), self.id().into()], object: self.object() }
+    }
 }
 
 fn granted_to<'a>(call: &Call<'a>, client: Present<'a>) -> Vec<Grant<'a>> {
@@ -69,7 +74,7 @@ fn granted_to<'a>(call: &Call<'a>, client: Present<'a>) -> Vec<Grant<'a>> {
 
 fn serve(
     call: &Call<'_>,
-    mut grants: Vec<Grant<'_>>,
+    grants: Vec<Grant<'_>>,
     here: Present<'_>,
     side: Side,
     rest: &[&str],
@@ -78,12 +83,10 @@ fn serve(
     let context = format!("servicePrincipals('{}')/{name}", here.0.id);
     match (call.method, rest) {
         (_, []) if call.is_read() => {
-            grants.sort_by_key(|grant| (grant.assignment.created, grant.id()));
-            let items = objects::numbered(grants.iter().map(Grant::object));
-            call.list(&schema::APP_ROLE_ASSIGNMENT, &context, items)
+            call.list(&schema::APP_ROLE_ASSIGNMENT, &context, grants.iter().map(Grant::item).collect())
         }
         (_, ["$count"]) if call.is_read() => {
-            call.count(&schema::APP_ROLE_ASSIGNMENT, &objects::numbered(grants.iter().map(Grant::object)))
+            call.count(&schema::APP_ROLE_ASSIGNMENT, &grants.iter().map(Grant::item).collect::<Vec<_>>())
         }
         (&Method::POST, []) => {
             let made = assign(call, here, side)?;
