@@ -122,6 +122,11 @@ fn nothing_else_is_reached() {
             if named { json!([{ "host": "example.com", "verdict": "refused", "tunnels": 1 }]) } else { json!([]) };
         assert_eq!(report(&ran.err)["hosts"], expected, "{url}");
     }
+    // an address of the machine's network that has another port mapped
+    let mapped = ["--map", "169.254.169.254=https://localhost:9", "--map", "10.20.30.40:8443=https://localhost:9"];
+    let own = good(&mut isolated(&mapped, &["curl", "-sS", "http://169.254.169.254/metadata/identity/oauth2/token"]));
+    assert!(own.out.contains("invalid_request"), "the local Entra ID's, not this machine's: {}", own.out);
+    assert_eq!(report(&own.err)["hosts"], json!([{ "host": "169.254.169.254", "verdict": "answered", "tunnels": 1 }]));
     assert_eq!(outside.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "the program came out of its network");
 }
 
@@ -312,6 +317,21 @@ fn an_ordinary_user_needs_no_root() {
 }
 
 #[test]
+fn a_program_of_roots_may_go_on_as_someone_else() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let curl = "setpriv --reuid=65534 --regid=65534 --clear-groups curl -sS https://login.microsoftonline.com/";
+    for way in [&["--isolated"][..], &[]] {
+        // what it may read it may; the way by which it came to be is root's
+        let script = format!("umask 0; {curl} | head -c 9; ls -ld $(dirname $SSL_CERT_FILE)/launch | head -c 10");
+        let mut command = apptoken(&["-q", "run"]);
+        let got = good(command.args(way).args(["--", "sh", "-c", &script]).env_remove("TMPDIR"));
+        assert_eq!(got.out, "This is adrwx------", "{way:?} {}", got.err);
+    }
+}
+
+#[test]
 fn a_kernel_that_refuses_is_named_and_the_proxy_still_works() {
     let folder = tempfile::tempdir().unwrap();
     let program = for_everyone(folder.path());
@@ -344,7 +364,7 @@ fn the_plan_holds_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy").display().to_string();
     // what stands in the private folder while the program runs
-    let script = format!("cat $(dirname $SSL_CERT_FILE)/plan.json > {copy}");
+    let script = format!("cat $(dirname $SSL_CERT_FILE)/launch/plan.json > {copy}");
     good(
         isolated(&[], &["sh", "-c", &script, &format!("{CANARY}-argument")])
             .env("AZURE_CLIENT_SECRET", format!("{CANARY}-variable")),

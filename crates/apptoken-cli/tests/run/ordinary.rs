@@ -153,6 +153,15 @@ fn a_death_by_signal_is_told_as_a_shell_tells_it() {
     assert_eq!(report(&aborted.err)["signal"], 6);
 }
 
+/// nohup(1), and what a shell starts in the background.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_we_were_told_to_ignore_the_program_ignores() {
+    let script = "trap '' HUP; exec \"$0\" -q run -- sh -c 'kill -HUP $PPID; kill -HUP $$; echo alive'";
+    let got = run(assert_cmd::Command::new("sh").arg("-c").arg(script).arg(assert_cmd::cargo::cargo_bin("apptoken")));
+    assert_eq!((got.code, got.out.as_str()), (Some(0), "alive\n"), "{}", got.err);
+}
+
 #[cfg(unix)]
 #[test]
 fn signals_reach_the_program_and_the_files_are_removed() {

@@ -68,8 +68,10 @@ impl Program {
         isolation: Option<Isolation>,
     ) -> Result<(Self, Vec<Socket>), Failure> {
         let signals = signals::Signals::listen()?;
-        let launching = launch::prepare(folder, isolation)?;
-        let mut child = spawn(launch::command(folder, command), environment)?;
+        let private = folder.join("launch");
+        std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&private)?;
+        let launching = launch::prepare(&private, isolation)?;
+        let mut child = spawn(launch::command(&private, command), environment)?;
         let (sockets, becoming) = launching.ready(&mut child).await?;
         Ok((Self { name: name(command), child: Ok(child), signals, becoming }, sockets))
     }
@@ -125,41 +127,62 @@ mod signals {
 
     use super::{Child, io};
 
+    /// None for one that we were told to ignore.
     pub(super) struct Signals {
-        interrupt: Stream,
-        quit: Stream,
-        terminate: Stream,
-        hang_up: Stream,
-        user_1: Stream,
-        user_2: Stream,
-        window: Stream,
+        interrupt: Option<Stream>,
+        quit: Option<Stream>,
+        terminate: Option<Stream>,
+        hang_up: Option<Stream>,
+        user_1: Option<Stream>,
+        user_2: Option<Stream>,
+        window: Option<Stream>,
     }
 
     impl Signals {
         /// From here on none of them ends this process.
         pub(super) fn listen() -> io::Result<Self> {
+            let ignored = ignored();
+            let listen = |kind: SignalKind| {
+                let told = ignored >> (kind.as_raw_value() - 1) & 1 == 1;
+                if told { Ok(None) } else { signal(kind).map(Some) }
+            };
             Ok(Self {
-                interrupt: signal(SignalKind::interrupt())?,
-                quit: signal(SignalKind::quit())?,
-                terminate: signal(SignalKind::terminate())?,
-                hang_up: signal(SignalKind::hangup())?,
-                user_1: signal(SignalKind::user_defined1())?,
-                user_2: signal(SignalKind::user_defined2())?,
-                window: signal(SignalKind::window_change())?,
+                interrupt: listen(SignalKind::interrupt())?,
+                quit: listen(SignalKind::quit())?,
+                terminate: listen(SignalKind::terminate())?,
+                hang_up: listen(SignalKind::hangup())?,
+                user_1: listen(SignalKind::user_defined1())?,
+                user_2: listen(SignalKind::user_defined2())?,
+                window: listen(SignalKind::window_change())?,
             })
         }
 
         pub(super) async fn next(&mut self) -> Signal {
             tokio::select! {
-                _ = self.interrupt.recv() => Signal::INT,
-                _ = self.quit.recv() => Signal::QUIT,
-                _ = self.terminate.recv() => Signal::TERM,
-                _ = self.hang_up.recv() => Signal::HUP,
-                _ = self.user_1.recv() => Signal::USR1,
-                _ = self.user_2.recv() => Signal::USR2,
-                _ = self.window.recv() => Signal::WINCH,
+                () = came(&mut self.interrupt) => Signal::INT,
+                () = came(&mut self.quit) => Signal::QUIT,
+                () = came(&mut self.terminate) => Signal::TERM,
+                () = came(&mut self.hang_up) => Signal::HUP,
+                () = came(&mut self.user_1) => Signal::USR1,
+                () = came(&mut self.user_2) => Signal::USR2,
+                () = came(&mut self.window) => Signal::WINCH,
             }
         }
+    }
+
+    async fn came(stream: &mut Option<Stream>) {
+        match stream {
+            Some(stream) => _ = stream.recv().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A set of signals. The program is to ignore what it would ignore without us (nohup(1), jobs in a shell's background):
+    /// it does if we do, and not if we handle it.
+    fn ignored() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
     }
 
     pub(super) fn forward(child: &Child, signal: Signal) {

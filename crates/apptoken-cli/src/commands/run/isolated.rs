@@ -49,7 +49,7 @@ struct Places {
 }
 
 impl Places {
-    /// Everyone may read these files, because the program may go on as someone else; the folder around them is private.
+    /// Everyone may read these files, because the program may go on as someone else.
     fn new(run: &Path) -> Result<Self, Failure> {
         let folder = run.join("places");
         fs::create_dir(&folder)?;

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use apptoken_emulator::{Emulator, SignIn};
 use apptoken_jose::KeyError;
 use apptoken_jose::issue::Ca;
+use tempfile::TempDir;
 use url::Url;
 
 use self::child::{Ended, Program};
@@ -89,7 +90,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> {
-    let folder = tempfile::Builder::new().prefix("apptoken-run-").tempdir()?;
+    let folder = run_folder()?;
     let ca = Ca::generate("apptoken run (development only)", clock::now()).map_err(not_made)?;
     let given = match env_vars::CA_FILE.or(args.ca_file.as_ref().map(|path| path.display().to_string()))? {
         Some(path) => Some(files::read(path.as_ref())?),
@@ -150,6 +151,14 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         0 => Ok(()),
         code => Err(Failure::Ended(code)),
     }
+}
+
+/// The files of one run: certificates, which a program that goes on as someone else must still reach.
+fn run_folder() -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711));
+    builder.prefix("apptoken-run-").tempdir()
 }
 
 /// The program, and what stands between it and everything else.

@@ -26,7 +26,7 @@ pub(super) struct Trust {
     machine: Vec<CertificateDer<'static>>,
 }
 
-/// The files for the program's environment, private.
+/// The files for the program's environment. Everyone may read them, because the program may go on as someone else.
 pub(super) struct Bundles {
     /// Everything: for variables that replace the roots.
     pub(super) whole: PathBuf,
@@ -62,10 +62,10 @@ impl Trust {
         let file = |name| folder.join(name);
         let bundles =
             Bundles { whole: file("roots-and-ca.pem"), extra: file("node-extra.pem"), java: file("cacerts.jks") };
-        files::write_private(&bundles.whole, self.whole().as_bytes(), Existing::Keep)?;
-        files::write_private(&bundles.java, &self.java(), Existing::Keep)?;
-        files::write_private(&bundles.extra, pem(self.local.iter().chain(&self.node)).as_bytes(), Existing::Keep)?;
-        files::write_private(&self.ca_file(folder), pem(&self.local).as_bytes(), Existing::Keep)?;
+        files::write_public(&bundles.whole, self.whole().as_bytes(), Existing::Keep)?;
+        files::write_public(&bundles.java, &self.java(), Existing::Keep)?;
+        files::write_public(&bundles.extra, pem(self.local.iter().chain(&self.node)).as_bytes(), Existing::Keep)?;
+        files::write_public(&self.ca_file(folder), pem(&self.local).as_bytes(), Existing::Keep)?;
         Ok(bundles)
     }
 
