@@ -139,6 +139,10 @@ table! {
     /// Too late or too early.
     AssertionTime = 700024, "invalid_client", 401, PAGE,
         "The client assertion is not within its valid time range. Current time: {}, valid from {}, expires {}.";
+    /// Used before, for an application that takes each assertion once. Simulated: that Entra looks at `jti` is not
+    /// established, nor which code it would give; this one stands for assertions that it does not accept in general.
+    AssertionReplayed = 50012, "invalid_client", 401, PAGE,
+        "The client assertion was used before: application '{}' takes each 'jti' once, as was asked of the local Entra ID.";
     /// Not signed by a registered key.
     AssertionKey = 700027, "invalid_client", 401, PAGE,
         "The key that signed the client assertion is not accepted for application '{}'. [Reason - {}]";

@@ -389,6 +389,14 @@ impl ApplicationBuilder {
         self
     }
 
+    /// As a daemon: each client assertion signed with its certificate is taken once, by its `jti`, which it must then
+    /// have; a second use is refused (50012). Entra is not known to do so, and MSAL Node sends one assertion for minutes.
+    /// Without this a second use is only noted in the sign-in log.
+    pub fn single_use_assertions(&mut self) -> &mut Self {
+        self.seed.single_use_assertions = true;
+        self
+    }
+
     /// As a daemon: tokens of this issuer with this subject, for `api://AzureADTokenExchange`, stand for a credential.
     pub fn federated(
         &mut self,

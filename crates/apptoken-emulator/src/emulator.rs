@@ -23,6 +23,7 @@ use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
 use crate::state::State;
 use crate::store::Opened;
+use crate::sts::UsedAssertions;
 use crate::workload::{WorkloadIssuer, Workloads};
 
 /// A running local Entra ID. Dropping it stops it.
@@ -110,6 +111,7 @@ impl Emulator {
             asks_for_certificates,
             faults: Faults::beginning(faults, delays),
             sign_ins,
+            used_assertions: UsedAssertions::new(limits.used_assertions),
             token_requests: AtomicU64::new(0),
             limits,
             keyring: Keyring::new()?,

@@ -26,6 +26,8 @@ pub struct Limits {
     pub issuer_document_bytes: usize,
     /// Entries of the sign-in log; 10,000. The oldest goes first.
     pub sign_ins: usize,
+    /// Client assertions whose use is remembered while they are good; 10,000. The oldest goes first.
+    pub used_assertions: usize,
     /// Time for requests under way when the server stops; 2 s.
     pub shutdown: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for Limits {
             issuer_document: Duration::from_secs(5),
             issuer_document_bytes: 256 * 1024,
             sign_ins: 10_000,
+            used_assertions: 10_000,
             shutdown: Duration::from_secs(2),
         }
     }

@@ -222,6 +222,10 @@ pub struct SeedApplication {
     #[serde(default)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub federated_identity_credentials: Vec<SeedFederatedCredential>,
+    /// Whether it takes each client assertion signed with its certificates only once, by `jti` (50012). Not known of
+    /// Entra, and MSAL Node sends one for minutes: for finding out whether a client would bear it. Nothing means no.
+    #[serde(default)]
+    pub single_use_assertions: bool,
     /// For an agent identity: the application whose tokens, for this identity's id as `fmi_path`, are its credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_identity_blueprint_id: Option<Uuid>,

@@ -20,6 +20,7 @@ use crate::seed::Seed;
 use crate::sign_in::SignInLog;
 use crate::signing_keys::{SigningKeys, TokenKey};
 use crate::store::Store;
+use crate::sts::UsedAssertions;
 use crate::workload::Workloads;
 
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(crate) struct State {
     pub(crate) machine: Machine,
     pub(crate) faults: Faults,
     pub(crate) sign_ins: Arc<SignInLog>,
+    pub(crate) used_assertions: UsedAssertions,
     pub(crate) token_requests: AtomicU64,
     pub(crate) limits: Limits,
     pub(crate) keyring: Keyring,
@@ -103,6 +105,7 @@ impl State {
             machine: Machine::new(Machine::new_secrets()?, None, String::new()),
             faults: Faults::default(),
             sign_ins: Arc::new(SignInLog::new(16)),
+            used_assertions: UsedAssertions::new(16),
             token_requests: AtomicU64::new(0),
             limits: Limits::default(),
             keyring: Keyring::new()?,

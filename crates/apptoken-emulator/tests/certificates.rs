@@ -133,14 +133,68 @@ async fn x5c_in_any_shape_is_passed_over() {
     }
 }
 
+/// MSAL Node sends one for minutes, and Entra is not known to mind. The log says so.
 #[tokio::test]
-async fn an_assertion_may_be_used_again() {
+async fn an_assertion_may_be_used_again_and_that_is_noted() {
     let entra = start().await;
     let daemon = entra.new_certificate();
     let assertion = mint(&x5t(&daemon), &claims(&entra), &daemon);
-    for _ in 0..3 {
+    for times in [None, Some("used once before, first at "), Some("used 2 times before, first at ")] {
         assert_eq!(entra.assert(&assertion).await.status, 200);
+        let logged = entra.last_sign_in();
+        let noted = logged.evidence.iter().find(|evidence| evidence.subject == "jti");
+        assert_eq!(noted.is_some(), times.is_some());
+        assert!(times.is_none_or(|times| noted.unwrap().presented.starts_with(times)), "{noted:?}");
     }
+    let another = changed(&claims(&entra), &json!({ "jti": "another" }));
+    assert_eq!(entra.assert(&mint(&x5t(&daemon), &another, &daemon)).await.status, 200);
+    assert_eq!(entra.last_sign_in().evidence, []);
+}
+
+/// Simulated, for applications that ask for it.
+#[tokio::test]
+async fn an_application_may_take_each_assertion_once() {
+    let mut strict = uuid::Uuid::nil();
+    let tenant = |t: &mut apptoken_emulator::TenantBuilder| {
+        t.id(CONTOSO);
+        strict = t.application("Strict", |app| {
+            app.single_use_assertions();
+        });
+    };
+    let entra = common::start_with(apptoken_emulator::Emulator::builder().tenant("contoso", tenant)).await;
+    let daemon = daemon_key(&entra.emulator);
+    entra.emulator.directory().add_certificate(&strict.to_string(), "test", &daemon.certificate).unwrap();
+    let good = changed(&claims(&entra), &json!({ "iss": strict, "sub": strict }));
+    let once = async |claims: &Value| {
+        let assertion = mint(&x5t(&daemon), claims, &daemon);
+        let form = common::form(&[
+            ("grant_type", "client_credentials"),
+            ("client_id", &strict.to_string()),
+            ("client_assertion_type", JWT_BEARER),
+            ("client_assertion", &assertion),
+            ("scope", common::GRAPH_DEFAULT),
+        ]);
+        let answer = entra.send(entra.post(&format!("/{CONTOSO}/oauth2/v2.0/token"), form)).await;
+        (answer.status, answer.json["error"].clone(), answer.json["error_codes"][0].clone())
+    };
+    let replayed = (401, json!("invalid_client"), json!(50012));
+
+    // one that is refused for another reason is not used up
+    let early = changed(&good, &json!({ "nbf": entra.emulator.clock().now_unix() + 3600 }));
+    assert_eq!(once(&early).await.2, 700024);
+    assert_eq!(once(&good).await.0, 200);
+    assert_eq!(once(&good).await, replayed);
+    let logged = entra.last_sign_in();
+    assert!(logged.evidence[0].presented.starts_with("used once before"), "{logged:?}");
+    assert_eq!(once(&changed(&good, &json!({ "jti": "another" }))).await.0, 200);
+    assert_eq!(once(&changed(&good, &json!({ "jti": null }))).await, (400, json!("invalid_request"), json!(90014)));
+
+    // its name is free again when it is past
+    entra.emulator.clock().advance(Duration::from_secs(600 + 301));
+    let later = entra.emulator.clock().now_unix();
+    let renewed = changed(&good, &json!({ "nbf": later, "exp": later + 600 }));
+    assert_eq!(once(&renewed).await.0, 200);
+    assert_eq!(once(&renewed).await, replayed);
 }
 
 #[tokio::test]

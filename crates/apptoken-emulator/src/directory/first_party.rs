@@ -58,6 +58,7 @@ impl FirstParty {
             secrets: Vec::new(),
             certificates: Vec::new(),
             federated: Vec::new(),
+            single_use_assertions: false,
             agent_blueprint: None,
             managed_identity: None,
             first_party: true,

@@ -225,6 +225,7 @@ impl Snapshot {
             secrets: secrets.collect::<Result<_, _>>()?,
             certificates: certificates.collect::<Result<_, _>>()?,
             federated: Vec::new(),
+            single_use_assertions: seed.single_use_assertions,
             agent_blueprint: seed.agent_identity_blueprint_id,
             managed_identity: None,
             first_party: false,

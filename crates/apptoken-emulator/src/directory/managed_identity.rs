@@ -76,6 +76,7 @@ impl Snapshot {
             secrets: Vec::new(),
             certificates: Vec::new(),
             federated: Vec::new(),
+            single_use_assertions: false,
             agent_blueprint: None,
             managed_identity: Some(ManagedIdentity { resource_id, system_assigned: seed.system_assigned }),
             first_party: false,

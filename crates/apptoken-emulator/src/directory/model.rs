@@ -99,6 +99,8 @@ pub struct Application {
     pub certificates: Vec<KeyCredential>,
     /// Whose tokens stand for a credential of its own.
     pub federated: Vec<FederatedCredential>,
+    /// Takes each client assertion of its own (`jti`) once. Entra is not known to.
+    pub single_use_assertions: bool,
     /// Set when this is an agent identity: the application whose tokens stand for its credential.
     pub agent_blueprint: Option<Uuid>,
     /// Set when this is no registration but a managed identity of Azure's.

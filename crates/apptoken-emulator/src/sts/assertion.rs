@@ -6,9 +6,11 @@ use apptoken_jose::{Algorithm, JwsError, base64url};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::replay::UsedAssertions;
 use crate::aadsts::{Code, Refusal, precise};
 use crate::directory::{Application, KeyCredential, Snapshot, Tenant};
 use crate::hosts::Hosts;
+use crate::sign_in::{Evidence, SignIn};
 
 /// What an assertion is checked against.
 pub(crate) struct Verifier<'a> {
@@ -22,8 +24,7 @@ pub(crate) struct Verifier<'a> {
 }
 
 impl Verifier<'_> {
-    /// Structure, algorithm, issuer, key, signature, audience, time. The same assertion may come again while it is
-    /// good: MSAL reuses it.
+    /// Structure, algorithm, issuer, key, signature, audience, time.
     pub(crate) fn verify(&self, jwt: &Unverified<'_>) -> Result<(), Refusal> {
         self.algorithm(jwt.header())?;
         self.named(jwt.claims())?;
@@ -159,6 +160,31 @@ pub(crate) fn parse(assertion: &str) -> Result<Unverified<'_>, Refusal> {
             format!("{} characters", assertion.chars().count()),
         )
     })
+}
+
+/// Notes the use of an assertion that is good. One that was used before is marked so in the log, and refused if the
+/// application takes each only once.
+pub(super) fn use_once(
+    application: &Application,
+    claims: &Map<String, Value>,
+    used: &UsedAssertions,
+    now: i64,
+    log: &mut SignIn,
+) -> Result<(), Refusal> {
+    let jti = match text(claims, "jti") {
+        Ok(jti) => jti,
+        Err(missing) => return if application.single_use_assertions { Err(missing) } else { Ok(()) },
+    };
+    let until = date(claims, "exp")?.unwrap_or(now).saturating_add(SKEW);
+    let Some(before) = used.note(application.app_id, jti, until, now) else { return Ok(()) };
+    let times = if before.times == 1 { "once".to_owned() } else { format!("{} times", before.times) };
+    let presented = format!("used {times} before, first at {}", precise(before.first));
+    if application.single_use_assertions {
+        let refusal = Refusal::new(Code::AssertionReplayed, &[&application.app_id.to_string()]);
+        return Err(refusal.evidence("jti", "a new one for each request", presented));
+    }
+    log.evidence.push(Evidence::new("jti", "one used before is taken: the application does not insist", presented));
+    Ok(())
 }
 
 /// Refuses an assertion that is not valid now: `exp` is required, `nbf` is not; five minutes of clock skew are

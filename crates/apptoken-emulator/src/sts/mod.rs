@@ -1,4 +1,5 @@
-//! The security token service: one token request in, a token or a refusal out. No I/O, no lock.
+//! The security token service: one token request in, a token or a refusal out. No I/O; no lock, but for a moment to
+//! note a client assertion's use.
 
 mod assertion;
 mod claims;
@@ -7,6 +8,7 @@ mod form;
 mod issue;
 mod managed_identity;
 mod pop;
+mod replay;
 mod requested;
 mod scope;
 mod secret;
@@ -22,6 +24,7 @@ pub(crate) use form::{Basic, Form};
 pub(crate) use issue::Granted;
 pub(crate) use managed_identity::{IdentityRequest, for_managed_identity};
 use pop::Binding;
+pub(crate) use replay::UsedAssertions;
 
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain, resource_key};
@@ -268,6 +271,7 @@ fn assert(
         return Err(Refusal::new(Code::ManagedIdentitySecret, &[&application.app_id.to_string()]));
     } else {
         assertion::Verifier { directory, tenant, application, hosts: &state.hosts, now, known_until }.verify(&jwt)?;
+        assertion::use_once(application, jwt.claims(), &state.used_assertions, now, log)?;
     }
     Ok(kind)
 }
