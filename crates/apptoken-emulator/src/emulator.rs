@@ -82,7 +82,7 @@ impl Emulator {
         });
         let prepared = preparing.await.map_err(|_| KeyError::Generate("the signing key"))?;
         let (folder, begin, tls, keys, (machine, admin_key), unsaved) = prepared?;
-        let sign_ins = Arc::new(SignInLog::new(limits.sign_ins));
+        let sign_ins = Arc::new(SignInLog::new(limits.sign_ins, limits.sign_in_bytes));
         let store = folder.map(|folder| folder.keep(Arc::clone(&sign_ins))).transpose()?.map(Arc::new);
         let Beginning { kept, directory, restored, faults, delays, offset } = begin;
         clock.shift_seconds(offset);

@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod granted;
+#[cfg(test)]
+mod graph;
 
 use std::error::Error;
 use std::fmt;
@@ -48,7 +50,7 @@ impl WithoutSockets {
         let directory = Directory::from_seed(&Seed::from_json(seed)?, self.state.clock.clone())?;
         if let Some(state) = Arc::get_mut(&mut self.state) {
             state.directory = directory;
-            state.sign_ins = Arc::new(SignInLog::new(16));
+            state.sign_ins = Arc::new(SignInLog::new(16, usize::MAX));
         }
         Ok(())
     }

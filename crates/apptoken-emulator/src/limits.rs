@@ -26,6 +26,8 @@ pub struct Limits {
     pub issuer_document_bytes: usize,
     /// Entries of the sign-in log; 10,000. The oldest goes first.
     pub sign_ins: usize,
+    /// Bytes of the sign-in log in memory; 8 MiB. The oldest entries go first.
+    pub sign_in_bytes: usize,
     /// Client assertions whose use is remembered while they are good; 10,000. The oldest goes first.
     pub used_assertions: usize,
     /// Time for requests under way when the server stops; 2 s.
@@ -45,6 +47,7 @@ impl Default for Limits {
             issuer_document: Duration::from_secs(5),
             issuer_document_bytes: 256 * 1024,
             sign_ins: 10_000,
+            sign_in_bytes: 8 * 1024 * 1024,
             used_assertions: 10_000,
             shutdown: Duration::from_secs(2),
         }

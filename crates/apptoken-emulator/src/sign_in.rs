@@ -1,7 +1,7 @@
 //! The sign-in log: one entry per token request, expected beside presented for every refusal.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ impl SignIn {
             time: now,
             trace_id,
             correlation_id,
-            tenant: tenant.chars().take(256).collect(),
+            tenant: cut(tenant, 256),
             tenant_id: None,
             app_id: None,
             app_display_name: None,
@@ -74,6 +74,19 @@ impl SignIn {
         self.message = Some(message);
         self.roles.clear();
         self.evidence = evidence;
+    }
+
+    /// What it takes of memory, nearly.
+    fn bytes(&self) -> usize {
+        let texts = [&self.app_id, &self.app_display_name, &self.resource, &self.message];
+        let evidence =
+            self.evidence.iter().map(|one| one.subject.len() + one.expected.len() + one.presented.len()).sum::<usize>();
+        size_of::<Self>()
+            + self.tenant.len()
+            + texts.into_iter().flatten().map(String::len).sum::<usize>()
+            + self.roles.iter().map(|role| role.len() + size_of::<String>()).sum::<usize>()
+            + self.evidence.len() * size_of::<Evidence>()
+            + evidence
     }
 }
 
@@ -120,25 +133,38 @@ pub struct Evidence {
 
 impl Evidence {
     pub(crate) fn new(subject: &str, expected: impl Into<String>, presented: impl Into<String>) -> Self {
-        let cut = |text: String| text.chars().take(LONGEST).collect();
+        let cut = |text: String| if text.len() <= LONGEST { text } else { cut(&text, LONGEST) };
         Self { subject: subject.into(), expected: cut(expected.into()), presented: cut(presented.into()) }
     }
 }
 
-/// A ring that many write and read at once without a lock; the oldest entry makes room for the newest.
+/// At most so many bytes of it, whole characters.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
+}
+
+/// A ring that many write and read at once without a lock; the oldest entries make room for the newest, one for its place
+/// and as many as it takes for its bytes.
 #[derive(Debug)]
 pub(crate) struct SignInLog {
     ring: Box<[ArcSwapOption<SignIn>]>,
     next: AtomicU64,
+    /// Entries before this one were let go for their bytes.
+    first: AtomicU64,
+    bytes: AtomicUsize,
+    most_bytes: usize,
     /// Wakes who follows the log; costs nothing when nobody does.
     grown: Notify,
 }
 
 impl SignInLog {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, most_bytes: usize) -> Self {
         Self {
             ring: (0..capacity.max(1)).map(|_| ArcSwapOption::empty()).collect(),
             next: AtomicU64::new(0),
+            first: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
+            most_bytes,
             grown: Notify::new(),
         }
     }
@@ -146,8 +172,51 @@ impl SignInLog {
     pub(crate) fn push(&self, mut entry: SignIn) {
         let index = self.next.fetch_add(1, Ordering::Relaxed);
         entry.sequence = index + 1;
-        self.slot(index).store(Some(Arc::new(entry)));
+        self.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
+        self.gone(self.slot(index).swap(Some(Arc::new(entry))));
+        if index < self.first.load(Ordering::SeqCst) {
+            // its place was given up while it was being written
+            self.let_go(index);
+        }
+        self.make_room();
         self.grown.notify_waiters();
+    }
+
+    /// Lets the oldest entries go until the others' bytes are few enough. The newest stays, however long.
+    fn make_room(&self) {
+        while self.bytes.load(Ordering::Relaxed) > self.most_bytes {
+            let oldest = self.start();
+            if oldest + 1 >= self.next.load(Ordering::Acquire) {
+                return;
+            }
+            self.first.fetch_max(oldest + 1, Ordering::SeqCst);
+            self.let_go(oldest);
+        }
+    }
+
+    fn let_go(&self, index: u64) {
+        let slot = self.slot(index);
+        let there = slot.load_full().filter(|entry| entry.sequence == index + 1);
+        if there.is_some() {
+            let before = slot.compare_and_swap(&there, None);
+            // not the same: another thread was quicker
+            if before.as_ref().map(Arc::as_ptr) == there.as_ref().map(Arc::as_ptr) {
+                drop(before);
+                self.gone(there);
+            }
+        }
+    }
+
+    fn gone(&self, entry: Option<Arc<SignIn>>) {
+        if let Some(entry) = entry {
+            self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
+        }
+    }
+
+    /// The index of the oldest entry that may be there.
+    fn start(&self) -> u64 {
+        let end = self.next.load(Ordering::Acquire);
+        end.saturating_sub(self.ring.len() as u64).max(self.first.load(Ordering::Acquire))
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -169,11 +238,12 @@ impl SignInLog {
                 ..SignIn::begun(0, "", (Uuid::nil(), Uuid::nil()))
             };
             let entry = Arc::new(SignIn { sequence: index + 1, ..entry.unwrap_or_else(unread) });
-            self.slot(index).rcu(|there| match there {
-                Some(newer) => Some(Arc::clone(newer)),
-                None => Some(Arc::clone(&entry)),
-            });
+            let none: Option<Arc<SignIn>> = None;
+            if self.slot(index).compare_and_swap(&none, Some(Arc::clone(&entry))).is_none() {
+                self.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
+            }
         }
+        self.make_room();
         self.grown.notify_waiters();
     }
 
@@ -197,8 +267,7 @@ impl SignInLog {
     /// As [`Self::entries`], not copied.
     pub(crate) fn shared(&self) -> Vec<Arc<SignIn>> {
         let end = self.next.load(Ordering::Acquire);
-        let start = end.saturating_sub(self.ring.len() as u64);
-        (start..end)
+        (self.start()..end)
             .filter_map(|index| self.slot(index).load_full().filter(|entry| entry.sequence == index + 1))
             .collect()
     }
@@ -206,12 +275,12 @@ impl SignInLog {
     /// Up to the first entry that is still being written, which comes next time with those after it.
     pub(crate) fn run_after(&self, sequence: u64) -> Vec<Arc<SignIn>> {
         let end = self.next.load(Ordering::Acquire);
-        let start = end.saturating_sub(self.ring.len() as u64).max(sequence);
         let mut run = Vec::new();
-        for index in start..end {
+        for index in self.start().max(sequence)..end {
             match self.slot(index).load_full() {
                 Some(entry) if entry.sequence == index + 1 => run.push(entry),
                 Some(entry) if entry.sequence > index + 1 => (), // overwritten meanwhile
+                None if index < self.first.load(Ordering::Acquire) => (), // let go meanwhile
                 _ => break,
             }
         }
@@ -228,7 +297,7 @@ impl SignInLog {
     }
 }
 
-/// Longest text of a presented value in the log, characters.
+/// Longest text of a value in the log, bytes.
 const LONGEST: usize = 512;
 
 #[cfg(test)]
@@ -242,7 +311,7 @@ mod tests {
 
     #[test]
     fn keeps_the_newest() {
-        let log = SignInLog::new(3);
+        let log = SignInLog::new(3, usize::MAX);
         for _ in 0..5 {
             log.push(blank());
         }
@@ -251,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_was_kept_takes_the_places_that_newer_entries_left() {
-        let log = SignInLog::new(3);
+        let log = SignInLog::new(3, usize::MAX);
         assert_eq!(log.reserve(5), 3);
         log.push(blank());
         let old = |tenant: &str| Some(SignIn { tenant: tenant.into(), ..blank() });
@@ -263,12 +332,40 @@ mod tests {
 
     #[test]
     fn takes_writers_from_many_threads() {
-        let log = SignInLog::new(1000);
+        let log = SignInLog::new(1000, usize::MAX);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..200).for_each(|_| log.push(blank())));
             }
         });
         assert_eq!(log.entries().len(), 800);
+    }
+    #[test]
+    fn long_entries_push_out_more_than_one() {
+        let log = SignInLog::new(100, 20 * blank().bytes());
+        (0..100).for_each(|_| log.push(blank()));
+        let kept: Vec<_> = log.entries().iter().map(|entry| entry.sequence).collect();
+        assert_eq!(kept, (81..=100).collect::<Vec<_>>());
+        assert_eq!(log.run_after(0).len(), 20);
+        log.push(SignIn { message: Some("x".repeat(15 * blank().bytes())), ..blank() });
+        assert_eq!(log.entries().first().map(|entry| entry.sequence), Some(98));
+        log.push(SignIn { message: Some("x".repeat(90 * blank().bytes())), ..blank() });
+        assert_eq!(log.entries().len(), 1, "the newest stays");
+        (0..100).for_each(|_| log.push(blank()));
+        assert_eq!(log.entries().len(), 20);
+    }
+
+    #[test]
+    fn the_bytes_are_counted_whoever_writes() {
+        let log = SignInLog::new(64, 20 * blank().bytes());
+        std::thread::scope(|scope| {
+            for long in 0..4 {
+                let (log, entry) = (&log, SignIn { message: Some("x".repeat(long * 400)), ..blank() });
+                scope.spawn(move || (0..500).for_each(|_| log.push(entry.clone())));
+            }
+        });
+        let there: usize = log.ring.iter().filter_map(ArcSwapOption::load_full).map(|entry| entry.bytes()).sum();
+        assert_eq!(log.bytes.load(Ordering::Relaxed), there);
+        assert!(there <= 20 * blank().bytes() && !log.entries().is_empty());
     }
 }

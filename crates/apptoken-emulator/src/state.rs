@@ -104,7 +104,7 @@ impl State {
             workloads: Arc::new(Workloads::new(authority, Default::default(), clock.clone())),
             machine: Machine::new(Machine::new_secrets()?, None, String::new()),
             faults: Faults::default(),
-            sign_ins: Arc::new(SignInLog::new(16)),
+            sign_ins: Arc::new(SignInLog::new(16, usize::MAX)),
             used_assertions: UsedAssertions::new(16),
             token_requests: AtomicU64::new(0),
             limits: Limits::default(),

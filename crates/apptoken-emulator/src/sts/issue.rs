@@ -5,7 +5,7 @@ use super::pop::Binding;
 use super::requested::Requested;
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::{Application, GRAPH, ServicePrincipal, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion};
-use crate::sign_in::{CredentialKind, Evidence, SignIn};
+use crate::sign_in::{CredentialKind, Evidence, SignIn, cut};
 use crate::state::State;
 
 /// A token and what goes with it.
@@ -43,7 +43,7 @@ pub(super) fn issue(
 ) -> Result<Granted, Refusal> {
     let Client { tenant, application, principal, credential, binding, fmi_path, requested } = client;
     let now = state.clock.now_unix();
-    log.resource = Some(resource.chars().take(512).collect());
+    log.resource = Some(cut(resource, 512));
     let (api, api_principal) =
         directory.resource(tenant, resource).ok_or_else(|| unknown_resource(resource, tenant))?;
     if !api_principal.account_enabled {
