@@ -31,7 +31,7 @@ impl Arguments {
             rounds: 7,
             window: Duration::from_secs(3),
             tokens: 1_000_000,
-            starts: 5,
+            starts: 10,
         };
         let (mut node, mut node_folder) = (None, None);
         for argument in given {

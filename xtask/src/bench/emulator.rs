@@ -7,7 +7,7 @@ use crate::interop::node_packages;
 use crate::{Result, workspace};
 
 /// Builds the program and the bench, installs the peers, and measures. `settings` are the bench's own: `rounds=7`,
-/// `seconds=3`, `tokens=1000000` (before memory is read), `starts=5`; 0 leaves a part out.
+/// `seconds=3`, `tokens=1000000` (before memory is read), `starts=10`; 0 leaves a part out.
 pub fn run(settings: &[String]) -> Result<()> {
     let target = workspace::target()?;
     let folder = target.join("bench/emulator");
