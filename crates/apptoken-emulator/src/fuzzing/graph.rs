@@ -126,7 +126,7 @@ fn body() -> impl Strategy<Value = String> {
     ]
 }
 
-fn value() -> impl Strategy<Value = String> {
+fn value() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         select(WORDS).prop_map(|word| json!(word).to_string()),
         select(vec![
@@ -149,14 +149,17 @@ fn value() -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 40, 5, |inner| {
         prop_oneof![vec(inner.clone(), 0..4).prop_map(|all| format!("[{}]", all.join(","))), members(inner),]
     })
+    .boxed()
 }
 
-fn members(value: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = String> + Clone {
+fn members(value: BoxedStrategy<String>) -> BoxedStrategy<String> {
     let name = prop_oneof![9 => select(MEMBERS).prop_map(str::to_owned), 1 => ".{0,12}"];
-    vec((name, value), 0..6).prop_map(|members| {
-        let members: Vec<_> = members.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
-        format!("{{{}}}", members.join(","))
-    })
+    vec((name, value), 0..6)
+        .prop_map(|members| {
+            let members: Vec<_> = members.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+            format!("{{{}}}", members.join(","))
+        })
+        .boxed()
 }
 
 /// Of the tenant, the application, its role and a user: whatever refers to anything may find something.
