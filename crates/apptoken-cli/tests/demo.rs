@@ -81,7 +81,7 @@ fn the_emulator_prints_what_its_clients_need() {
     let mut emulator = child(&["emulator", "--admin", "--log", "json"]);
     let mut exports = Vec::new();
     let mut out = BufReader::new(emulator.0.stdout.take().unwrap());
-    while exports.len() < 9 {
+    while exports.len() < 10 {
         let mut line = String::new();
         assert!(out.read_line(&mut line).unwrap() > 0, "it ended");
         let (name, value) = line.trim_end().strip_prefix("export ").unwrap().split_once('=').unwrap();

@@ -102,6 +102,7 @@ impl Application {
             created,
             owners,
             further,
+            single_use_assertions,
         } = self;
         SeedApplication {
             app_id: Some(*app_id),
@@ -121,6 +122,7 @@ impl Application {
             created_date_time: time(*created),
             owners: owners.clone(),
             further: further.clone(),
+            single_use_assertions: *single_use_assertions,
         }
     }
 
