@@ -19,7 +19,7 @@ pub(super) fn may(call: &Call<'_>) -> Result<(), GraphError> {
 
 /// What was granted to this service principal.
 pub(super) fn of_client(call: &Call<'_>, client: Present<'_>, rest: &[&str]) -> Result<Answer, GraphError> {
-    serve(call, granted_to(call, client), client, Side::Client, rest)
+    serve(call, &granted_to(call, client), client, Side::Client, rest)
 }
 
 /// What was granted on this service principal.
@@ -31,7 +31,7 @@ pub(super) fn of_api(call: &Call<'_>, api: Present<'_>, rest: &[&str]) -> Result
             all.extend(on_it.filter(|grant| grant.assignment.resource == api.1.app_id));
         }
     }
-    serve(call, all, api, Side::Api, rest)
+    serve(call, &all, api, Side::Api, rest)
 }
 
 /// From which end an assignment is seen.
@@ -74,7 +74,7 @@ fn granted_to<'a>(call: &Call<'a>, client: Present<'a>) -> Vec<Grant<'a>> {
 
 fn serve(
     call: &Call<'_>,
-    grants: Vec<Grant<'_>>,
+    grants: &[Grant<'_>],
     here: Present<'_>,
     side: Side,
     rest: &[&str],
