@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(kept, (81..=100).collect::<Vec<_>>());
         assert_eq!(log.run_after(0).len(), 20);
         log.push(SignIn { message: Some("x".repeat(15 * blank().bytes())), ..blank() });
-        assert_eq!(log.entries().first().map(|entry| entry.sequence), Some(98));
+        assert_eq!(log.entries().first().map(|entry| entry.sequence), Some(97));
         log.push(SignIn { message: Some("x".repeat(90 * blank().bytes())), ..blank() });
         assert_eq!(log.entries().len(), 1, "the newest stays");
         (0..100).for_each(|_| log.push(blank()));

@@ -1,6 +1,6 @@
 //! Whatever JSON comes to Graph, for whatever object: an answer, and never our fault.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use http::Request;
 use proptest::collection::vec;
@@ -15,19 +15,25 @@ use crate::fuzzing::WithoutSockets;
 
 #[test]
 fn no_write_is_our_fault() {
-    let desk = Desk::open();
+    let desk = RefCell::new(Desk::open());
     let (done, refused) = (Cell::new(0), Cell::new(0));
-    let config = ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() };
-    let outcome = TestRunner::new(config).run(&(method(), path(), body()), |(method, path, body)| {
-        let status = desk.send(method, &path, body.clone().into_bytes());
-        prop_assert!(status < 500, "{} for {} {} {}", status, method, path, body);
-        let count = if status < 300 { &done } else { &refused };
-        count.set(count.get() + 1);
+    let config = ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() };
+    let writes = vec((method(), path(), body()), 20);
+    let outcome = TestRunner::new(config).run(&writes, |writes| {
+        // what an earlier case deleted is back
+        let mut desk = desk.borrow_mut();
+        desk.reopen();
+        for (method, path, body) in writes {
+            let status = desk.send(method, &path, body.clone().into_bytes());
+            prop_assert!(status < 500, "{} for {} {} {}", status, method, path, body);
+            let count = if status < 300 { &done } else { &refused };
+            count.set(count.get() + 1);
+        }
         Ok(())
     });
     outcome.unwrap();
     let (done, refused) = (done.get(), refused.get());
-    assert!(done > 30 && refused > 300, "{done} writes done, {refused} refused: too few to tell");
+    assert!(done > 50 && refused > 300, "{done} writes done, {refused} refused: too few to tell");
 }
 
 #[test]
@@ -44,7 +50,8 @@ fn deep_long_and_large_bodies_are_refused_for_every_object() {
             format!(r#"{{"displayName":{}}}"#, "9".repeat(100_000)),
             format!("{{{}}}", (0..9000).map(|i| format!(r#""m{i}":1"#)).collect::<Vec<_>>().join(",")),
         ] {
-            for method in METHODS {
+            // a DELETE asks nothing of its body
+            for method in ["POST", "PATCH", "PUT"] {
                 let status = desk.send(method, path, body.clone().into_bytes());
                 assert!((400..500).contains(&status), "{status} for {method} {path} {:.60}", body);
             }
@@ -61,6 +68,12 @@ struct Desk {
 
 impl Desk {
     fn open() -> Self {
+        let mut desk = Self { entra: WithoutSockets::new("{}", &[]).unwrap(), token: String::new() };
+        desk.reopen();
+        desk
+    }
+
+    fn reopen(&mut self) {
         let seed = json!({
             "tenants": [{
                 "tenantId": ID, "defaultDomain": "contoso.com",
@@ -69,7 +82,7 @@ impl Desk {
             }],
             "applications": [{ "appId": ID, "displayName": "Daemon", "appRoles": [{ "id": ID, "value": "Reader" }] }],
         });
-        let entra = WithoutSockets::new(&seed.to_string(), &[]).unwrap();
+        self.entra.reseed(&seed.to_string()).unwrap();
         let form = Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_id", ADMIN)
@@ -79,8 +92,8 @@ impl Desk {
         let request = Request::post("https://localhost/contoso.com/oauth2/v2.0/token")
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form.into_bytes());
-        let answer: Value = serde_json::from_slice(entra.answer(request.unwrap()).unwrap().body()).unwrap();
-        Self { token: answer["access_token"].as_str().unwrap().to_owned(), entra }
+        let answer: Value = serde_json::from_slice(self.entra.answer(request.unwrap()).unwrap().body()).unwrap();
+        self.token = answer["access_token"].as_str().unwrap().to_owned();
     }
 
     fn send(&self, method: &str, path: &str, body: Vec<u8>) -> u16 {
