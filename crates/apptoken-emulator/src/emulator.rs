@@ -23,7 +23,7 @@ use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
 use crate::state::State;
 use crate::store::Opened;
-use crate::sts::UsedAssertions;
+use crate::used_assertions::UsedAssertions;
 use crate::workload::{WorkloadIssuer, Workloads};
 
 /// A running local Entra ID. Dropping it stops it.

@@ -57,6 +57,7 @@ mod signing_keys;
 mod state;
 mod store;
 mod sts;
+mod used_assertions;
 mod workload;
 
 pub use builder::{ApplicationBuilder, EmulatorBuilder, ManagedIdentityBuilder, StartError, TenantBuilder};

@@ -20,7 +20,7 @@ use crate::seed::Seed;
 use crate::sign_in::SignInLog;
 use crate::signing_keys::{SigningKeys, TokenKey};
 use crate::store::Store;
-use crate::sts::UsedAssertions;
+use crate::used_assertions::UsedAssertions;
 use crate::workload::Workloads;
 
 #[derive(Debug)]

@@ -6,11 +6,11 @@ use apptoken_jose::{Algorithm, JwsError, base64url};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::replay::UsedAssertions;
 use crate::aadsts::{Code, Refusal, precise};
 use crate::directory::{Application, KeyCredential, Snapshot, Tenant};
 use crate::hosts::Hosts;
 use crate::sign_in::{Evidence, SignIn};
+use crate::used_assertions::UsedAssertions;
 
 /// What an assertion is checked against.
 pub(crate) struct Verifier<'a> {

@@ -8,7 +8,6 @@ mod form;
 mod issue;
 mod managed_identity;
 mod pop;
-mod replay;
 mod requested;
 mod scope;
 mod secret;
@@ -24,7 +23,6 @@ pub(crate) use form::{Basic, Form};
 pub(crate) use issue::Granted;
 pub(crate) use managed_identity::{IdentityRequest, for_managed_identity};
 use pop::Binding;
-pub(crate) use replay::UsedAssertions;
 
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain, resource_key};
