@@ -102,9 +102,12 @@ async fn a_minute_without_the_authority_is_not_felt_while_the_token_is_valid() {
     let mut waited = 0;
     while client.acquire_token_for_client([TODO]).await.unwrap().metadata().stale {
         waited += 1;
-        assert!(waited < 45, "it is back, and nobody notices");
-        world.advance(Duration::from_secs(1));
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(waited < 245, "it is back, and nobody notices");
+        // by then a request is under way, which a busy machine answers in its own time
+        if waited < 45 {
+            world.advance(Duration::from_secs(1));
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
 }
 
