@@ -74,8 +74,17 @@ impl Harness {
         bench.arg("--timeit").arg(self.home.join("target/release/timeit"));
         bench.args(["--cases", &cases.join(","), "--rounds", &rounds.to_string()]).args(drivers);
         self.environment(&mut bench);
-        workspace::run(bench.stdout(Stdio::null()))?;
-        figures.read_file(out)
+        let output = bench.stdout(Stdio::null()).output().map_err(|e| format!("python3 does not start: {e}"))?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        print!("{told}");
+        // what was measured counts, whatever else went wrong
+        figures.read_file(out)?;
+        // the harness goes on with the others when a driver fails, or when a client was refused
+        match told.lines().find(|line| ["FAILED", "TIMEOUT", "REJECTED"].iter().any(|word| line.starts_with(word))) {
+            Some(why) => Err(why.to_owned()),
+            None if output.status.success() => Ok(()),
+            None => Err(format!("the harness: {}", output.status)),
+        }
     }
 
     /// What the machine allows, by the harness's own measurement.
