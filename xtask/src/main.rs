@@ -43,8 +43,8 @@ usage: cargo xtask <chore>
 
   test      every test of the workspace, then a search through all that they logged for secrets, tokens and keys
   interop   Microsoft's own clients, unmodified, against the local Entra ID and the TodoList API of `apptoken demo`
-  bench     apptoken beside its peers and beside what the machine allows, as one table of ratios; a whole run (twelve
-            minutes, and ten to build the peers once) writes docs/performance.md. [--quick] [CASE ...]
+  bench     apptoken beside its peers and beside what the machine allows, as one table of ratios; a whole run (fifteen
+            minutes at most, and ten to build the peers once) writes docs/performance.md. [--quick] [CASE ...]
             bench emulator [NAME=VALUE ...]: the local Entra ID beside RSA's limit and two servers from npm
   soak      ten minutes, or so many seconds as are given, of full load on a fleet in which everything goes wrong now and then
   instructions [--renew]

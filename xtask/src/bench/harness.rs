@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::figures::Figures;
 use crate::{Result, workspace};
 
@@ -59,6 +60,7 @@ impl Harness {
         drivers: Drivers,
         rounds: u32,
         out: &Path,
+        budget: &Budget,
         figures: &mut Figures,
     ) -> Result<()> {
         let _ = fs::remove_file(out);
@@ -74,7 +76,8 @@ impl Harness {
         bench.arg("--timeit").arg(self.home.join("target/release/timeit"));
         bench.args(["--cases", &cases.join(","), "--rounds", &rounds.to_string()]).args(drivers);
         self.environment(&mut bench);
-        let output = bench.stdout(Stdio::null()).output().map_err(|e| format!("python3 does not start: {e}"))?;
+        let output =
+            budget.bound(&bench)?.stdout(Stdio::null()).output().map_err(|e| format!("python3 does not start: {e}"))?;
         let told = String::from_utf8_lossy(&output.stderr);
         print!("{told}");
         // what was measured counts, whatever else went wrong
@@ -82,18 +85,18 @@ impl Harness {
         // the harness goes on with the others when a driver fails, or when a client was refused
         match told.lines().find(|line| ["FAILED", "TIMEOUT", "REJECTED"].iter().any(|word| line.starts_with(word))) {
             Some(why) => Err(why.to_owned()),
-            None if output.status.success() => Ok(()),
-            None => Err(format!("the harness: {}", output.status)),
+            None => budget.verdict("the harness", output.status),
         }
     }
 
     /// What the machine allows, by the harness's own measurement.
-    pub(super) fn limits(&self, what: &str, figures: &mut Figures) -> Result<()> {
+    pub(super) fn limits(&self, what: &str, budget: &Budget, figures: &mut Figures) -> Result<()> {
         let mut limits = Command::new(self.home.join("target/release/limits"));
         self.environment(&mut limits);
-        let output = limits.arg(what).stderr(Stdio::inherit()).output().map_err(|e| format!("limits: {e}"))?;
+        limits.arg(what);
+        let output = budget.bound(&limits)?.stderr(Stdio::inherit()).output().map_err(|e| format!("limits: {e}"))?;
         figures.read(&String::from_utf8_lossy(&output.stdout));
-        if output.status.success() { Ok(()) } else { Err(format!("limits {what}: {}", output.status)) }
+        budget.verdict("limits", output.status)
     }
 
     fn environment(&self, command: &mut Command) {

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use super::budget::Budget;
 use super::figures::Figures;
 use super::harness::{Drivers, Harness};
 use super::{Bench, micro};
@@ -11,27 +12,109 @@ use crate::{Result, workspace};
 pub(super) struct Leg {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
-    pub(super) run: fn(&mut Bench),
+    /// That it may take.
+    pub(super) seconds: u64,
+    needs: &'static [Need],
+    run: fn(&mut Bench),
+}
+
+/// What is built before anything is measured.
+#[derive(PartialEq)]
+enum Need {
+    /// The peers, and our driver beside theirs.
+    Peers,
+    /// A bench of ours: its package and its name.
+    Own(&'static str, &'static str),
 }
 
 pub(super) const LEGS: [Leg; 12] = [
-    Leg { name: "hit", about: "a kept token, one key, one thread", run: hit },
-    Leg { name: "threads", about: "hits on two threads", run: |bench| bench.rust(&["hitN"], &["threads"], 3) },
-    Leg { name: "tenants", about: "hits over many tenants, their memory, filling", run: tenants },
-    Leg { name: "cold-secret", about: "one request with a secret", run: cold_secret },
-    Leg { name: "cold-cert", about: "one request with a certificate", run: cold_certificate },
-    Leg { name: "herd", about: "many callers of one key", run: herd },
+    Leg { name: "hit", about: "a kept token, one key, one thread", seconds: 120, needs: &[Need::Peers, HIT], run: hit },
+    Leg {
+        name: "threads",
+        about: "hits on two threads",
+        seconds: 100,
+        needs: &[Need::Peers],
+        run: |bench| bench.rust(&["hitN"], &["threads"], 3),
+    },
+    Leg {
+        name: "tenants",
+        about: "hits over many tenants, their memory, filling",
+        seconds: 150,
+        needs: &[Need::Peers],
+        run: tenants,
+    },
+    Leg {
+        name: "cold-secret",
+        about: "one request with a secret",
+        seconds: 70,
+        needs: &[Need::Peers],
+        run: cold_secret,
+    },
+    Leg {
+        name: "cold-cert",
+        about: "one request with a certificate",
+        seconds: 60,
+        needs: &[Need::Peers],
+        run: cold_certificate,
+    },
+    Leg { name: "herd", about: "many callers of one key", seconds: 40, needs: &[Need::Peers], run: herd },
     Leg {
         name: "meanwhile",
         about: "a hit while another key is fetched; callers past the refresh time",
+        seconds: 60,
+        needs: &[Need::Peers],
         run: meanwhile,
     },
-    Leg { name: "process", about: "start, one token, exit", run: process },
-    Leg { name: "storm", about: "100,000 refreshes due in a minute", run: storm },
-    Leg { name: "fleet", about: "64 processes, 1,000 keys, one Redis", run: fleet },
-    Leg { name: "msal-file", about: "a cache file of 10,000 entries", run: msal_file },
-    Leg { name: "instructions", about: "of a hit, counted by valgrind", run: |bench| bench.note(micro::instructions) },
+    Leg { name: "process", about: "start, one token, exit", seconds: 60, needs: &[Need::Peers], run: process },
+    Leg { name: "storm", about: "100,000 refreshes due in a minute", seconds: 110, needs: &[Need::Peers], run: storm },
+    Leg { name: "fleet", about: "64 processes, 1,000 keys, one Redis", seconds: 70, needs: &[FLEET], run: fleet },
+    Leg {
+        name: "msal-file",
+        about: "a cache file of 10,000 entries",
+        seconds: 30,
+        needs: &[MSAL_FILE],
+        run: msal_file,
+    },
+    Leg {
+        name: "instructions",
+        about: "of a hit, counted by valgrind",
+        seconds: 30,
+        needs: &[INSTRUCTIONS],
+        run: |bench| bench.note(micro::instructions),
+    },
 ];
+
+const HIT: Need = Need::Own("apptoken", "hit");
+const INSTRUCTIONS: Need = Need::Own("apptoken", "instructions");
+const MSAL_FILE: Need = Need::Own("apptoken", "msal_file");
+const FLEET: Need = Need::Own("apptoken-redis", "fleet");
+
+/// Builds what `legs` need, so that nothing is built while something is measured. What cannot be built fails where it is
+/// needed.
+pub(super) fn build(legs: &[&Leg]) -> Result<Harness> {
+    let mut needs: Vec<&Need> = Vec::new();
+    for need in legs.iter().flat_map(|leg| leg.needs) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    let mut harness = Err("the peers are not needed".to_owned());
+    for need in needs {
+        match need {
+            Need::Peers => {
+                println!("xtask: building the peers, our driver and the peers' authority");
+                harness = Harness::start();
+            }
+            Need::Own(package, bench) => {
+                println!("xtask: building the bench {bench} of {package}");
+                let mut cargo = workspace::cargo(&["bench", "--quiet", "--locked", "--no-run"]);
+                let built = workspace::run(cargo.args(["--package", package, "--bench", bench]));
+                let _ = built.inspect_err(|why| println!("FAILED  {why}"));
+            }
+        }
+    }
+    harness
+}
 
 fn hit(bench: &mut Bench) {
     bench.rust(&["hit1"], &["hit"], 3);
@@ -39,13 +122,12 @@ fn hit(bench: &mut Bench) {
         bench.drive("hit-scripts", &["hit1"], Drivers::Scripts, 1);
     }
     let quick = bench.quick;
-    bench.note(|figures| micro::criterion(quick, figures));
+    bench.note(|budget, figures| micro::criterion(quick, budget, figures));
 }
 
 fn tenants(bench: &mut Bench) {
     bench.rust(&["tenants-10000"], &["many-10000", "many-100000"], 1);
     if !bench.quick {
-        bench.drive("tenants-peers", &["tenants-100000"], Drivers::Rust, 1);
         bench.drive("tenants-million", &["many-1000000"], Drivers::Ours, 1);
     }
 }
@@ -97,41 +179,50 @@ impl Bench {
     fn drive(&mut self, name: &str, cases: &[&str], drivers: Drivers, rounds: u32) {
         let out = self.folder.join(format!("{name}.jsonl"));
         let rounds = if self.quick { 1 } else { rounds };
-        self.with_peers(|harness, figures| harness.drive(cases, drivers, rounds, &out, figures));
+        self.with_peers(|harness, budget, figures| harness.drive(cases, drivers, rounds, &out, budget, figures));
     }
 
     fn limits(&mut self, what: &str) {
-        self.with_peers(|harness, figures| harness.limits(what, figures));
+        self.with_peers(|harness, budget, figures| harness.limits(what, budget, figures));
     }
 
-    fn with_peers(&mut self, measure: impl FnOnce(&Harness, &mut Figures) -> Result<()>) {
-        let harness = self.harness.take().unwrap_or_else(|| {
-            println!("xtask: building the peers, our driver and the peers' authority");
-            Harness::start()
-        });
-        match &harness {
-            Ok(harness) => self.note(|figures| measure(harness, figures)),
-            Err(why) => self.note(|_| Err(why.clone())),
-        }
-        self.harness = Some(harness);
+    fn with_peers(&mut self, measure: impl FnOnce(&Harness, &Budget, &mut Figures) -> Result<()>) {
+        let measured = match &self.harness {
+            Ok(harness) => measure(harness, &self.budget, &mut self.figures),
+            Err(why) => Err(why.clone()),
+        };
+        self.failures.extend(measured.err());
     }
 
     /// A bench of ours that prints lines as the harness's drivers do.
     fn own(&mut self, arguments: &[&str]) {
         let mut cargo = workspace::cargo(arguments);
         cargo.args(["--"]).args(self.quick.then_some("--quick"));
-        self.note(|figures| {
-            let output = cargo.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
-            match (figures.read(&String::from_utf8_lossy(&output.stdout)), output.status.success()) {
-                (1.., true) => Ok(()),
-                (0, true) => Err("it printed no figures".to_owned()),
-                (_, false) => Err(output.status.to_string()),
-            }
+        self.note(|budget, figures| {
+            let output = budget.bound(&cargo)?.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
+            let taken = figures.read(&String::from_utf8_lossy(&output.stdout));
+            budget.verdict("the bench", output.status)?;
+            if taken > 0 { Ok(()) } else { Err("it printed no figures".to_owned()) }
         });
     }
 
     /// What fails does not keep the rest from being measured.
-    fn note(&mut self, measure: impl FnOnce(&mut Figures) -> Result<()>) {
-        self.failures.extend(measure(&mut self.figures).err());
+    fn note(&mut self, measure: impl FnOnce(&Budget, &mut Figures) -> Result<()>) {
+        self.failures.extend(measure(&self.budget, &mut self.figures).err());
+    }
+
+    pub(super) fn run(&mut self, leg: &Leg) {
+        self.budget = Budget::of(leg.seconds);
+        (leg.run)(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_run_ends_within_a_quarter_of_an_hour() {
+        assert!(LEGS.iter().map(|leg| leg.seconds).sum::<u64>() <= 15 * 60);
     }
 }

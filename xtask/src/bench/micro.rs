@@ -5,14 +5,16 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use super::budget::Budget;
 use super::figures::{Figures, LIMIT, OURS};
 use crate::{Result, workspace};
 
 /// `cargo bench` of the hit path; the figures are the medians that criterion writes down.
-pub(super) fn criterion(quick: bool, figures: &mut Figures) -> Result<()> {
+pub(super) fn criterion(quick: bool, budget: &Budget, figures: &mut Figures) -> Result<()> {
     let mut cargo = workspace::cargo(&["bench", "--quiet", "--locked", "--package=apptoken", "--bench=hit", "--"]);
     cargo.arg("--noplot").args(quick.then_some(["--measurement-time=1", "--warm-up-time=1"]).into_iter().flatten());
-    workspace::run(cargo.stdout(Stdio::null()))?;
+    let status = budget.bound(&cargo)?.stdout(Stdio::null()).status().map_err(|e| format!("cargo: {e}"))?;
+    budget.verdict("criterion", status)?;
     let folder = workspace::target()?.join("criterion/hit");
     let mut found = 0;
     for entry in fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?.flatten() {
@@ -33,9 +35,9 @@ pub(super) fn criterion(quick: bool, figures: &mut Figures) -> Result<()> {
 }
 
 /// `cargo bench` that counts instructions; it fails by itself when there are more than allowed.
-pub(super) fn instructions(figures: &mut Figures) -> Result<()> {
-    let mut cargo = workspace::cargo(&["bench", "--quiet", "--locked", "--package=apptoken", "--bench=instructions"]);
-    let output = cargo.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
+pub(super) fn instructions(budget: &Budget, figures: &mut Figures) -> Result<()> {
+    let cargo = workspace::cargo(&["bench", "--quiet", "--locked", "--package=apptoken", "--bench=instructions"]);
+    let output = budget.bound(&cargo)?.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     print!("{printed}");
     for line in printed.lines() {
@@ -47,5 +49,5 @@ pub(super) fn instructions(figures: &mut Figures) -> Result<()> {
             figures.add(whose, &format!("instructions.{name}"), count, "instructions");
         }
     }
-    if output.status.success() { Ok(()) } else { Err(format!("the bench of instructions: {}", output.status)) }
+    budget.verdict("the bench of instructions", output.status)
 }

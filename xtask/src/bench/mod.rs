@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: apptoken beside the peers and beside what the machine allows, as one table of ratios.
 
 mod bars;
+mod budget;
 mod doc;
 mod emulator;
 mod figures;
@@ -12,23 +13,27 @@ mod table;
 
 use std::fs;
 
+use self::budget::Budget;
 pub use self::emulator::run as emulator;
 use self::figures::Figures;
 use self::legs::{LEGS, Leg};
 use crate::{Result, workspace};
 
-/// Measures what is named (default: everything), prints the table, and after a whole run writes it into
-/// `docs/performance.md`, also when a case has failed, which is told and is an error. Quick: fewer rounds and fewer tenants,
-/// nothing is written.
+/// Builds what is needed, measures what is named (default: everything, in at most a quarter of an hour), prints the table,
+/// and after a whole run writes it into `docs/performance.md`, also when a case has failed, which is told and is an error.
+/// Quick: fewer rounds and fewer tenants, nothing is written.
 pub fn run(arguments: &[String]) -> Result<()> {
     let Wanted { quick, legs } = wanted(arguments)?;
     let folder = workspace::target()?.join("bench");
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let mut bench = Bench { quick, folder, harness: None, figures: Figures::default(), failures: Vec::new() };
+    let harness = legs::build(&legs);
+    let mut bench =
+        Bench { quick, folder, harness, budget: Budget::of(0), figures: Figures::default(), failures: Vec::new() };
     let mut failed = Vec::new();
     for leg in &legs {
         println!("xtask: {}: {}", leg.name, leg.about);
-        (leg.run)(&mut bench);
+        bench.run(leg);
+        println!("xtask: {}: {} s of {}", leg.name, bench.budget.taken(), leg.seconds);
         if !bench.failures.is_empty() {
             bench.failures.drain(..).for_each(|why| println!("FAILED  {}: {why}", leg.name));
             failed.push(leg.name);
@@ -47,10 +52,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
 struct Bench {
     quick: bool,
     folder: std::path::PathBuf,
-    /// Made by the first leg that needs it; or why there is none.
-    harness: Option<Result<harness::Harness>>,
+    /// Or why there is none.
+    harness: Result<harness::Harness>,
     figures: Figures,
     /// Of the leg that runs.
+    budget: Budget,
     failures: Vec<String>,
 }
 
