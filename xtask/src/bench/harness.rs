@@ -33,7 +33,8 @@ pub(super) enum Drivers {
 impl Harness {
     /// Builds and installs everything (some ten minutes the first time) and starts the authority.
     pub(super) fn start() -> Result<Self> {
-        let sources = workspace::root().join("../shared/peers");
+        // by name, as the checkout may be a link to elsewhere
+        let sources = workspace::root().with_file_name("shared").join("peers");
         let Ok(sources) = sources.canonicalize() else {
             return Err(format!("the peers' harness is not there ({}): the peers are not measured", sources.display()));
         };
@@ -177,7 +178,8 @@ fn build(sources: &Path, home: &Path) -> Result<()> {
 fn build_ours(home: &Path) -> Result<PathBuf> {
     // its lock follows the workspace's dependencies by itself
     let mut cargo = workspace::cargo(&["build", "--quiet", "--release"]);
-    cargo.args(["--manifest-path", "bench/peers/Cargo.toml", "--target-dir"]).arg(home.join("ours"));
+    cargo.arg("--manifest-path").arg(workspace::root().join("bench/peers/Cargo.toml"));
+    cargo.arg("--target-dir").arg(home.join("ours"));
     workspace::run(&mut cargo)?;
     Ok(home.join("ours/release/apptoken-peers"))
 }

@@ -191,7 +191,7 @@ impl Bench {
             Ok(harness) => measure(harness, &self.budget, &mut self.figures),
             Err(why) => Err(why.clone()),
         };
-        self.failures.extend(measured.err());
+        self.failed(measured);
     }
 
     /// A bench of ours that prints lines as the harness's drivers do.
@@ -208,7 +208,17 @@ impl Bench {
 
     /// What fails does not keep the rest from being measured.
     fn note(&mut self, measure: impl FnOnce(&Budget, &mut Figures) -> Result<()>) {
-        self.failures.extend(measure(&self.budget, &mut self.figures).err());
+        let measured = measure(&self.budget, &mut self.figures);
+        self.failed(measured);
+    }
+
+    /// Told once, however often it is met.
+    fn failed(&mut self, measured: Result<()>) {
+        if let Err(why) = measured
+            && !self.failures.contains(&why)
+        {
+            self.failures.push(why);
+        }
     }
 
     pub(super) fn run(&mut self, leg: &Leg) {
