@@ -5,14 +5,15 @@ mod common;
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use apptoken::clock::Clock;
-use apptoken::http::{CircuitPolicy, RetryPolicy};
-use apptoken::{AcquiredFrom, ErrorKind, RefreshReason};
+use apptoken::clock::{Clock, ManualClock};
+use apptoken::http::{CircuitPolicy, Request, ReqwestTransport, Response, RetryPolicy, Transport, TransportError};
+use apptoken::{AcquiredFrom, ConfidentialClient, ErrorKind, RefreshReason};
 use apptoken_emulator::Fault;
-use common::{CONTOSO, FABRIKAM, GRAPH, TODO, World, minutes, secret};
+use common::{CONTOSO, DAEMON, FABRIKAM, GRAPH, TODO, World, minutes, secret};
 
 const HOUR: Duration = minutes(60);
 
@@ -351,4 +352,55 @@ async fn an_acquisition_has_an_end() {
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Transport, true));
         assert!(error.to_string().contains("no token within 60s"), "{error}");
     }
+}
+
+/// Its answers come late, on the client's clock.
+struct Late {
+    network: ReqwestTransport,
+    clock: Arc<ManualClock>,
+    by: Duration,
+}
+
+impl Transport for Late {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let answer = self.network.send(request).await;
+        self.clock.advance(self.by);
+        answer
+    }
+}
+
+fn late(world: &World, by: Duration) -> ConfidentialClient {
+    let network =
+        ReqwestTransport::builder().add_root_certificate_pem(world.entra.ca_pem().as_bytes()).unwrap().build();
+    let transport = Late { network, clock: world.clock.clone(), by };
+    let client = ConfidentialClient::builder(DAEMON).tenant(CONTOSO).authority(world.entra.authority());
+    client.clock(world.clock.clone()).transport(transport).client_secret(secret()).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_token_lives_from_the_sending_of_the_request_that_brought_it() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(minutes(10)));
+    // a try that fails: the token's time begins with the one that brought it
+    world.entra.faults().next_token_requests(1, ill(Some(Duration::from_secs(3))));
+    let by = Duration::from_secs(20);
+    let client = late(&world, by);
+    let token = client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(world.requests(), 2);
+    assert_eq!(token.expires_on(), world.clock.system_time() - by + minutes(10));
+    world.clock.advance(minutes(5) - by - Duration::from_millis(1));
+    let again = client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!((again.metadata().source, world.requests()), (AcquiredFrom::Cache, 2));
+    world.clock.advance(Duration::from_millis(1));
+    client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(world.requests(), 3, "its last minutes have begun");
+}
+
+#[tokio::test]
+async fn a_token_that_has_expired_on_its_way_is_not_handed_out() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(Duration::from_secs(8)));
+    let error = late(&world, Duration::from_secs(20)).acquire_token_for_client([TODO]).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Transport && error.is_transient(), "{error}");
+    testkit::witness(&error);
 }

@@ -9,10 +9,12 @@ use crate::issuer::Granted;
 use crate::request::Asked;
 use crate::token::{AccessToken, Origin, Scheme, Template, Timetable, TokenData, header};
 
-/// Makes the token's timetable. It counts from the answer's arrival; a request's way takes less than the margins.
+/// Makes the token's timetable. It counts from the sending of the request, so that an answer that is slow gives no token
+/// a longer life than it has.
 pub(super) fn keep(client: &Inner, granted: Granted, asked: Asked<'_>) -> TokenData {
-    let Granted { grant, token_endpoint, region, binding, .. } = granted;
-    let (now, wall) = (client.clock.now(), client.clock.system_time());
+    let Granted { grant, token_endpoint, region, binding, sent: now, .. } = granted;
+    let arrived = client.clock.system_time();
+    let wall = arrived.checked_sub(client.clock.now().since(now)).unwrap_or(arrived);
     // a token goes as its certificate goes
     let certificates = binding.as_ref().map_or(Duration::MAX, |identity| identity.good_for(wall));
     let life = grant.expires_in.min(certificates);

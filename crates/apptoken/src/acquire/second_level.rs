@@ -8,6 +8,7 @@ use super::follow::follow;
 use super::keep::{keep, kept, to_keep};
 use crate::Error;
 use crate::cache::{Entry, Held, KeptToken, Place, Turn};
+use crate::error::ErrorKind;
 use crate::request::Asked;
 use crate::token::{AccessToken, AcquiredFrom, CacheLevel, How, RefreshReason, Scheme, TokenData};
 
@@ -143,6 +144,13 @@ async fn ask(client: &Inner, asked: Asked<'_>) -> Result<AccessToken, Error> {
     let granted = client.issuer.ask(asked, &*client.clock).await?;
     let http = granted.http.into();
     let data = Arc::new(keep(client, granted, asked));
+    if client.clock.now() > data.timetable.expires_at() {
+        let why = "the answer took longer than the token in it lives";
+        return Err(Error::new(ErrorKind::Transport, why)
+            .transient()
+            .with_correlation_id(asked.correlation_id)
+            .with_advice("the authority or a proxy on the way is slow: try again later"));
+    }
     Ok(AccessToken {
         data: data.into(),
         how: How {

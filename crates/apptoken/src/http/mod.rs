@@ -29,7 +29,7 @@ pub use challenge::{WwwAuthenticate, claims_challenge};
 pub use circuit::CircuitPolicy;
 pub(crate) use guard::Guarded;
 pub use limiter::RequestRate;
-pub(crate) use observed::Observed;
+pub(crate) use observed::{Observed, sent_at};
 pub(crate) use pin::ThumbprintPin;
 pub use retry::RetryPolicy;
 pub(crate) use retry::{random_below, send_to_the_first, send_with_retry};

@@ -1,8 +1,17 @@
 use std::sync::Arc;
 
 use super::{DynTransport, Request, Response, Transport, TransportError, TransportErrorKind, retry_after};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::telemetry::{self, InFlight, InWords, TARGET};
+
+/// With an answer: when the request that it answers was sent, the last one of several.
+#[derive(Clone, Copy)]
+struct SentAt(Moment);
+
+/// When the request that this answers was sent, if that is known.
+pub(crate) fn sent_at(answer: &Response) -> Option<Moment> {
+    answer.extensions().get::<SentAt>().map(|SentAt(moment)| *moment)
+}
 
 /// A client's transport with an event and figures for each exchange.
 pub(crate) struct Observed {
@@ -22,11 +31,12 @@ impl Transport for Observed {
         let host = host.as_ref().map_or("", |authority| authority.as_str());
         let _in_flight = InFlight::begin();
         let sent = self.clock.now();
-        let outcome = self.transport.send(request).await;
+        let mut outcome = self.transport.send(request).await;
         let duration = self.clock.now().since(sent);
         let duration_ms = telemetry::millis(duration);
-        match &outcome {
+        match &mut outcome {
             Ok(response) => {
+                response.extensions_mut().insert(SentAt(sent));
                 let status = response.status().as_u16();
                 tracing::debug!(
                     name: "apptoken.http.try", target: TARGET,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{App, Issuer};
 use crate::authority::{Channel, TokenEndpoint, Wanted};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::credential::{AppToken, Means, Occasion, Proof, Used};
-use crate::http::{Request, Response, TransportError, send_to_the_first, send_with_retry};
+use crate::http::{Request, Response, TransportError, send_to_the_first, send_with_retry, sent_at};
 use crate::managed_identity::ManagedIdentity;
 use crate::request::Asked;
 use crate::token::{Additional, RegionUse, Scheme, header};
@@ -20,6 +20,8 @@ pub(crate) struct Granted {
     pub(crate) region: RegionUse,
     /// What a token of type `mtls_pop` is bound to.
     pub(crate) binding: Option<ClientIdentity>,
+    /// From when its lifetime counts: when the request was sent that brought it. The issuer began to count no sooner.
+    pub(crate) sent: Moment,
     /// What HTTP took of it, retries included.
     pub(crate) http: Duration,
 }
@@ -46,7 +48,7 @@ impl App {
         let credential = self.credential.current();
         // before anything is looked up: the provider has no need of an authority
         if let Some(token) = credential.app_token(&self.client_id, &self.capabilities, asked).await {
-            return granted_elsewhere(&token?, asked);
+            return granted_elsewhere(&token?, asked, clock.now());
         }
         let channel = if credential.is_shown_on_tls(asked) { Channel::MutualTls } else { Channel::Tls };
         let wanted = Wanted { tenant: asked.tenant, region: asked.options.region.as_ref(), channel };
@@ -150,10 +152,11 @@ impl App {
         let http = clock.now().since(sent);
         let instead = self.endpoints.instead_of(endpoint, &answer, wanted);
         let status = answer.as_ref().ok().map(Response::status);
+        let sent = answer.as_ref().ok().and_then(sent_at).unwrap_or(sent);
         let token_endpoint = endpoint.url.clone();
         let granted = request.read(answer, clock.system_time());
         let granted = granted
-            .map(|grant| Granted { grant, token_endpoint, region, binding: None, http })
+            .map(|grant| Granted { grant, token_endpoint, region, binding: None, sent, http })
             .map_err(|error| self.endpoints.explain(error, status, endpoint));
         Exchanged { granted, instead, http }
     }
@@ -174,7 +177,7 @@ impl App {
 }
 
 /// A token that the program got by itself; no HTTP of ours, and no endpoint.
-fn granted_elsewhere(token: &AppToken, asked: Asked<'_>) -> Result<Granted, Error> {
+fn granted_elsewhere(token: &AppToken, asked: Asked<'_>, sent: Moment) -> Result<Granted, Error> {
     let (expires_in, refresh_in) = token.life();
     let scheme = asked.options.scheme;
     if !matches!(scheme, Scheme::Bearer) {
@@ -186,19 +189,19 @@ fn granted_elsewhere(token: &AppToken, asked: Asked<'_>) -> Result<Granted, Erro
     let grant =
         Grant { header, scheme, expires_in, ext_expires_in: None, refresh_in, additional: Additional::default() };
     let region = RegionUse::default();
-    Ok(Granted { grant, token_endpoint: Box::default(), region, binding: None, http: Duration::ZERO })
+    Ok(Granted { grant, token_endpoint: Box::default(), region, binding: None, sent, http: Duration::ZERO })
 }
 
 async fn ask_platform(identity: &ManagedIdentity, asked: Asked<'_>, clock: &dyn Clock) -> Result<Granted, Error> {
     let sent = clock.now();
     let grant = identity.ask(asked, clock).await;
     let http = clock.now().since(sent);
-    let grant = grant.map_err(|error| {
+    let (grant, last_sent) = grant.map_err(|error| {
         error.with_metadata(|metadata| {
             metadata.token_endpoint = identity.endpoint().to_owned();
             metadata.duration_http = http;
         })
     })?;
-    let region = RegionUse::default();
-    Ok(Granted { grant, token_endpoint: identity.endpoint().into(), region, binding: None, http })
+    let (region, sent) = (RegionUse::default(), last_sent.unwrap_or(sent));
+    Ok(Granted { grant, token_endpoint: identity.endpoint().into(), region, binding: None, sent, http })
 }

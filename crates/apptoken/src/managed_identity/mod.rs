@@ -23,8 +23,8 @@ use ::http::header::AUTHORIZATION;
 use self::retry::Rules;
 pub(crate) use self::source::Source;
 use crate::Error;
-use crate::clock::Clock;
-use crate::http::{DynTransport, Request, Response};
+use crate::clock::{Clock, Moment};
+use crate::http::{DynTransport, Request, Response, sent_at};
 use crate::request::Asked;
 use crate::telemetry::library_headers;
 use crate::token_endpoint::Grant;
@@ -114,10 +114,10 @@ impl ManagedIdentity {
         self.source.endpoint().shown()
     }
 
-    /// Asks the source for a token.
-    pub(crate) async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<Grant, Error> {
+    /// Asks the source for a token, and says when it sent the request that brought it.
+    pub(crate) async fn ask(&self, asked: Asked<'_>, clock: &dyn Clock) -> Result<(Grant, Option<Moment>), Error> {
         let outcome = match self.exchange(asked, clock).await {
-            Ok(response) => answer::read(&response, self, clock.system_time()),
+            Ok(response) => answer::read(&response, self, clock.system_time()).map(|grant| (grant, sent_at(&response))),
             Err(error) => Err(error),
         };
         outcome.map_err(|error| error.with_correlation_id(asked.correlation_id))
