@@ -45,7 +45,8 @@ usage: cargo xtask <chore>
   interop   Microsoft's own clients, unmodified, against the local Entra ID and the TodoList API of `apptoken demo`
   bench     apptoken beside its peers and beside what the machine allows, as one table of ratios; a whole run (fifteen
             minutes at most, and ten to build the peers once) writes docs/performance.md. [--quick] [CASE ...]
-            bench emulator [NAME=VALUE ...]: the local Entra ID beside RSA's limit and two servers from npm
+            bench emulator [rounds= seconds= tokens= starts=]: the local Entra ID beside RSA's limit and two servers from
+            npm, five minutes; fails when a bar is missed, and writes docs/performance.md when nothing is set
   soak      ten minutes, or so many seconds as are given, of full load on a fleet in which everything goes wrong now and then
   instructions [--renew]
             how many instructions a hit takes, beside what it took; installs valgrind where it can

@@ -1,11 +1,11 @@
-//! What can be set.
+//! What xtask sets.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Result;
 
-/// `name=value`, each once; the chore of xtask gives the first four.
+/// `name=value`, each once.
 pub struct Arguments {
     /// The program `apptoken`, built for release.
     pub apptoken: PathBuf,
@@ -13,6 +13,7 @@ pub struct Arguments {
     pub folder: PathBuf,
     /// Node, and the folder with the drivers and `node_modules`; without it the peers are left out.
     pub node: Option<(PathBuf, PathBuf)>,
+    /// How often each server is measured; 0 leaves it out.
     pub rounds: usize,
     /// How long one server is measured in one round.
     pub window: Duration,
@@ -28,10 +29,10 @@ impl Arguments {
             apptoken: PathBuf::new(),
             folder: std::env::temp_dir(),
             node: None,
-            rounds: 7,
-            window: Duration::from_secs(3),
-            tokens: 1_000_000,
-            starts: 10,
+            rounds: 0,
+            window: Duration::ZERO,
+            tokens: 0,
+            starts: 0,
         };
         let (mut node, mut node_folder) = (None, None);
         for argument in given {

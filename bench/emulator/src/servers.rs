@@ -15,6 +15,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::Result;
 use crate::arguments::Arguments;
+use crate::figures::OURS;
 
 /// One that runs until it is dropped.
 pub struct Server {
@@ -38,7 +39,7 @@ pub fn all(arguments: &Arguments) -> Result<Vec<Server>> {
     let mut all = vec![Emulator::start(&arguments.apptoken, &arguments.folder)?.0];
     match &arguments.node {
         Some((node, folder)) => all.extend(peers(node, folder, &arguments.folder)?),
-        None => println!("no Node: the servers from npm are left out"),
+        None => eprintln!("no Node: the servers from npm are left out"),
     }
     Ok(all)
 }
@@ -67,7 +68,7 @@ impl Emulator {
             .spawn()?;
         let authority = said(&mut child, |line| line.strip_prefix("export APPTOKEN_AUTHORITY=").map(str::to_owned))?;
         Ok(Self(Server {
-            name: "apptoken",
+            name: OURS,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             token_endpoint: Url::parse(&format!("{authority}/contoso.onmicrosoft.com/oauth2/v2.0/token"))?,
             form: form(&format!("{RESOURCE}/.default")),

@@ -252,3 +252,25 @@ pub(super) const LINES: &[Line] = &[
         Bar::None,
     ),
 ];
+
+/// Of `cargo xtask bench emulator`, by its parts.
+pub(super) const EMULATOR: &[Line] = &[
+    Line(
+        "speed",
+        "tokens over TLS keep-alive, beside RSA-2048 signatures with aws-lc-rs",
+        "emulator.rate",
+        Other::Limit("emulator.rate"),
+        Bar::Share(0.80),
+    ),
+    Line("speed", "tokens", "emulator.rate", Other::Peer("oidc-provider", "emulator.rate"), Bar::Faster(1.4)),
+    Line("speed", "tokens", "emulator.rate", Other::Peer("oauth2-mock-server", "emulator.rate"), Bar::Faster(2.5)),
+    Line(
+        "start",
+        "start of the process to the first token, warm data folder",
+        "emulator.start",
+        Other::Nobody,
+        Bar::AtMost(100.0),
+    ),
+    Line("start", "the same, new data folder", "emulator.start-new", Other::Nobody, Bar::None),
+    Line("memory", "memory after 1,000,000 tokens", "emulator.memory", Other::Nobody, Bar::AtMost(40.0)),
+];

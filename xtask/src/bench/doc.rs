@@ -1,4 +1,4 @@
-//! `docs/performance.md`: the table between its marks; the words around it are a person's.
+//! `docs/performance.md`: the tables between their marks; the words around them are a person's.
 
 use std::fs;
 
@@ -8,10 +8,19 @@ use super::table::{self, Row};
 use crate::{Result, workspace};
 
 pub(super) fn write(rows: &[Row], figures: &Figures) -> Result<()> {
+    write_between((BEGIN, END), rows, figures)
+}
+
+/// The local Entra ID's own.
+pub(super) fn write_emulator(rows: &[Row], figures: &Figures) -> Result<()> {
+    write_between((EMULATOR_BEGIN, EMULATOR_END), rows, figures)
+}
+
+fn write_between((begin, end): (&str, &str), rows: &[Row], figures: &Figures) -> Result<()> {
     let path = workspace::root().join("docs/performance.md");
     let named = |e: std::io::Error| format!("{}: {e}", path.display());
     let text = fs::read_to_string(&path).map_err(named)?;
-    let text = between(&text, BEGIN, END, &measured(rows, figures))
+    let text = between(&text, begin, end, &measured(rows, figures))
         .ok_or_else(|| format!("{}: its marks are gone", path.display()))?;
     fs::write(&path, text).map_err(named)?;
     println!("xtask: {} is written", path.display());
@@ -39,6 +48,8 @@ fn between(text: &str, begin: &str, end: &str, new: &str) -> Option<String> {
 
 const BEGIN: &str = "<!-- measured -->";
 const END: &str = "<!-- end -->";
+const EMULATOR_BEGIN: &str = "<!-- measured: emulator -->";
+const EMULATOR_END: &str = "<!-- end: emulator -->";
 
 #[cfg(test)]
 mod tests {
@@ -49,6 +60,8 @@ mod tests {
         assert_eq!(between("a[b]c", "[", "]", "new\n").unwrap(), "a[\nnew\n]c");
         assert_eq!(between("a]c", "[", "]", "new"), None);
         let page = fs::read_to_string(workspace::root().join("docs/performance.md")).unwrap();
-        assert!(between(&page, BEGIN, END, "").is_some(), "the marks are gone");
+        for (begin, end) in [(BEGIN, END), (EMULATOR_BEGIN, EMULATOR_END)] {
+            assert!(between(&page, begin, end, "").is_some(), "the marks {begin} {end} are gone");
+        }
     }
 }

@@ -80,12 +80,13 @@ impl Figures {
 
 /// As a person reads it.
 pub(super) fn shown(value: f64, unit: &str) -> String {
-    const UNITS: [(&str, &[(f64, &str)]); 5] = [
+    const UNITS: [(&str, &[(f64, &str)]); 6] = [
         ("ns/op", &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms")]),
         ("us", &[(1.0, "µs"), (1e3, "ms")]),
         ("ms", &[(1e-6, "ns"), (1e-3, "µs"), (1.0, "ms"), (1e3, "s")]),
         ("ms-cpu/op", &[(1e-3, "µs"), (1.0, "ms")]),
         ("ops/s", &[(1.0, "/s"), (1e3, "k/s"), (1e6, "M/s")]),
+        ("ops/s-cpu", &[(1.0, "per CPU-second")]),
     ];
     let scales = UNITS.iter().find(|(name, _)| *name == unit).map_or(&[][..], |(_, scales)| *scales);
     let scale = scales.iter().rev().find(|(size, _)| value.abs() >= *size).or_else(|| scales.first());

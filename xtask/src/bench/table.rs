@@ -18,6 +18,8 @@ pub(super) enum Bar {
     Times(f64),
     /// So many times faster than what it is measured against, at least.
     Faster(f64),
+    /// At least this share of what the machine allows.
+    Share(f64),
     /// A figure by itself: at most so much.
     AtMost(f64),
     /// A figure beside another, which tells what there is to reach.
@@ -56,9 +58,20 @@ pub(super) struct Line(
 
 /// The rows of the cases that were run.
 pub(super) fn rows<'a>(figures: &Figures, legs: impl Iterator<Item = &'a str>) -> Vec<Row> {
+    rows_of(LINES, figures, legs)
+}
+
+/// Of these lines, those whose case was run.
+pub(super) fn rows_of<'a>(lines: &[Line], figures: &Figures, legs: impl Iterator<Item = &'a str>) -> Vec<Row> {
     let run: Vec<&str> = legs.collect();
-    let lines = LINES.iter().filter(|Line(leg, ..)| run.contains(leg));
+    let lines = lines.iter().filter(|Line(leg, ..)| run.contains(leg));
     lines.map(|line| line.row(figures)).collect()
+}
+
+/// What was to be reached and was not, or was not measured.
+pub(super) fn missed(rows: &[Row]) -> Vec<&'static str> {
+    let missed = |row: &&Row| matches!(row.verdict(), Verdict::NotReached | Verdict::NotMeasured);
+    rows.iter().filter(missed).map(|row| row.what).collect()
 }
 
 pub(super) fn markdown(rows: &[Row]) -> String {
@@ -107,6 +120,7 @@ impl Row {
         let (ours, other) = (self.ours.as_ref()?, self.other.as_ref()?);
         Some(match self.bar {
             Bar::Faster(_) => format!("{}× faster", digits(faster(ours, other))),
+            Bar::Share(_) => format!("{:.1}%", 100.0 * faster(ours, other)),
             Bar::Plus(_) => format!("+ {}", digits(ours.value - other.value)),
             Bar::Times(_) | Bar::AtMost(_) | Bar::None => format!("{}×", digits(1.0 / faster(ours, other))),
         })
@@ -118,7 +132,7 @@ impl Row {
             (Bar::None, _) => return Verdict::Nothing,
             (Bar::AtMost(most), _) => ours.value <= most,
             (Bar::Times(times), Some(other)) => 1.0 / faster(ours, other) <= times,
-            (Bar::Faster(times), Some(other)) => faster(ours, other) >= times,
+            (Bar::Faster(times) | Bar::Share(times), Some(other)) => faster(ours, other) >= times,
             (Bar::Plus(more), Some(other)) => ours.value <= other.value + more,
             (_, None) => return Verdict::NotMeasured,
         };
@@ -131,6 +145,7 @@ impl Bar {
         match self {
             Self::Times(times) => format!("≤ {}×", digits(times)),
             Self::Faster(times) => format!("≥ {}× faster", digits(times)),
+            Self::Share(share) => format!("≥ {}%", digits(100.0 * share)),
             Self::AtMost(most) => format!("≤ {}", digits(most)),
             Self::Plus(more) => format!("≤ + {}", digits(more)),
             Self::None => String::new(),
@@ -161,6 +176,8 @@ mod tests {
             (31.0, 90.0, "ns/op", Bar::Faster(3.0), false),
             (50.0, 10.0, "ops/s", Bar::Faster(5.0), true),
             (49.0, 10.0, "ops/s", Bar::Faster(5.0), false),
+            (80.0, 100.0, "ops/s-cpu", Bar::Share(0.8), true),
+            (79.0, 100.0, "ops/s-cpu", Bar::Share(0.8), false),
             (1900.0, 1500.0, "B/entry", Bar::Plus(400.0), true),
             (1901.0, 1500.0, "B/entry", Bar::Plus(400.0), false),
             (1.0, 9.0, "requests", Bar::AtMost(1.0), true),
@@ -179,6 +196,7 @@ mod tests {
         let mut row = row(1.0, 1.0, "ns/op", Bar::Times(1.0));
         row.other = None;
         assert!(row.markdown().ends_with("| ≤ 1× | not measured |\n"), "{}", row.markdown());
+        assert_eq!(missed(&[row]), ["w"]);
     }
 
     #[test]
@@ -187,6 +205,9 @@ mod tests {
         assert_eq!(faster, "| w | 30 ns | 240 ns (peer) | 8× faster | ≥ 3× faster | ok |\n");
         let slower = row(30.0, 24.0, "ns/op", Bar::Times(1.0)).markdown();
         assert_eq!(slower, "| w | 30 ns | 24 ns (peer) | 1.25× | ≤ 1× | **not reached** |\n");
+        let share = row(8.9, 10.0, "ops/s-cpu", Bar::Share(0.8));
+        assert_eq!(share.markdown(), "| w | 8.9 per CPU-second | 10 per CPU-second (peer) | 89.0% | ≥ 80% | ok |\n");
+        assert!(missed(&[share]).is_empty());
     }
 
     #[test]
