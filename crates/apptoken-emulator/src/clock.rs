@@ -63,10 +63,15 @@ impl EmulatorClock {
         self.0.frozen.store(self.now_millis(), Ordering::SeqCst);
     }
 
+    /// Follows the system's clock, so many seconds ahead.
+    pub(crate) fn set_offset(&self, seconds: i64) {
+        self.0.offset.store(seconds.saturating_mul(1000), Ordering::SeqCst);
+        self.0.frozen.store(RUNNING, Ordering::SeqCst);
+    }
+
     /// Back to the system's clock.
     pub fn reset(&self) {
-        self.0.offset.store(0, Ordering::SeqCst);
-        self.0.frozen.store(RUNNING, Ordering::SeqCst);
+        self.set_offset(0);
     }
 
     /// Milliseconds, for what a person reads.
@@ -89,7 +94,7 @@ impl EmulatorClock {
 
     fn shift(&self, millis: i64) {
         let hand = if self.0.frozen.load(Ordering::SeqCst) == RUNNING { &self.0.offset } else { &self.0.frozen };
-        hand.fetch_add(millis, Ordering::SeqCst);
+        hand.update(Ordering::SeqCst, Ordering::SeqCst, |before| before.saturating_add(millis));
     }
 }
 
@@ -116,6 +121,10 @@ mod tests {
         let held = clock.now();
         std::thread::sleep(Duration::from_millis(5));
         assert_eq!(clock.now(), held);
+        for _ in 0..3 {
+            clock.advance(Duration::MAX);
+        }
+        assert!(clock.now_unix() > 1_000_060, "time does not come round");
         clock.reset();
         assert!(clock.now_unix() > 1_700_000_000);
     }

@@ -241,6 +241,11 @@ async fn sign_ins_are_found_and_followed() {
         assert_eq!(count(query.clone()).await, expected, "{query}");
     }
     assert_eq!(entra.ask("GET", "/sign-ins?code=x", Value::Null).await.status, 400);
+    // the newest, but for who reads on from an entry: then those that come next
+    for (query, sequence) in [("top=1", 2), ("after=0&top=1", 1), ("after=1&top=1", 2)] {
+        let found = entra.ask("GET", &format!("/sign-ins?{query}"), Value::Null).await.json;
+        assert_eq!(found["value"][0]["sequence"], sequence, "{query}");
+    }
 
     for (accept, start) in [("*/*", "{\"sequence\":1,"), ("text/event-stream", "id: 1\ndata: {\"sequence\":1,")] {
         let request = entra.admin(Method::GET, "/sign-ins/stream?after=0").header("accept", accept);
@@ -261,6 +266,8 @@ async fn sign_ins_are_found_and_followed() {
 async fn a_seed_goes_out_and_in() {
     let entra = start_with(describe()).await;
     entra.ask("POST", "/faults", json!({ "fault": "hang", "app": Uuid::nil() })).await;
+    entra.ask("POST", "/clock", json!({ "advanceSeconds": 3600 })).await;
+    entra.ask("PUT", "/replication-delays", json!([{ "seconds": 30 }])).await;
     let exported = entra.ask("GET", "/seed", Value::Null).await;
     assert_eq!(exported.status, 200);
     assert_eq!(exported.json["faults"].as_array().unwrap().len(), 1);
@@ -272,9 +279,17 @@ async fn a_seed_goes_out_and_in() {
     assert_eq!((answer.status, &answer.json["tenants"]), (200, &json!(2)), "{}", answer.json);
     assert_eq!(other.token(&[]).await.status, 200);
     assert_eq!(other.ask("GET", "/seed", Value::Null).await.json, exported.json);
+    assert_eq!(other.ask("GET", "/clock", Value::Null).await.json["aheadSeconds"], 3600);
     // besides what is there: once
-    let more = json!({ "tenants": [{ "defaultDomain": "more.example" }] });
+    let more = json!({
+        "tenants": [{ "defaultDomain": "more.example" }],
+        "replicationDelays": [{ "seconds": 60 }],
+        "clockOffsetSeconds": 60,
+    });
     assert_eq!(other.ask("POST", "/seed", more.clone()).await.json["tenants"], 3);
+    let delays = other.ask("GET", "/replication-delays", Value::Null).await.json;
+    assert_eq!(delays["value"], json!([{ "seconds": 30 }, { "seconds": 60 }]));
+    assert_eq!(other.ask("GET", "/clock", Value::Null).await.json["aheadSeconds"], 60);
     let twice = other.ask("POST", "/seed", more).await;
     assert_eq!((twice.status, &twice.json["error"]["path"]), (400, &json!("tenants[0]")));
     let wrong = other.ask("PUT", "/seed", json!({ "faults": [{ "fault": "status" }] })).await;

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::json as value;
 
 use super::{Problem, ok};
+use crate::clock::EmulatorClock;
 use crate::directory::DirectoryError;
 use crate::endpoints::{Response, json};
 use crate::faults::FaultRule;
@@ -14,18 +15,24 @@ pub(super) fn export(state: &State) -> Response {
     ok(&state.export())
 }
 
-/// What the seed declares comes to what is there.
+/// What the seed declares comes to what is there; its clock, if it has one, goes before the present one.
 pub(super) fn add(state: &State, body: &[u8]) -> Result<Response, Problem> {
     let (seed, faults) = read(body)?;
     state.directory.add(&seed)?;
+    if let Some(offset) = seed.clock_offset_seconds {
+        state.clock.set_offset(offset);
+    }
+    state.faults.delays.add(seed.replication_delays);
     faults.into_iter().for_each(|fault| _ = state.faults.add(fault));
     Ok(counted(state))
 }
 
-/// What is there goes: applications, tenants, faults.
+/// What is there goes: applications, tenants, faults, the clock's offset.
 pub(super) fn replace(state: &State, body: &[u8]) -> Result<Response, Problem> {
     let (seed, faults) = read(body)?;
-    state.directory.replace(&seed)?;
+    let offset = seed.clock_offset_seconds.unwrap_or(0);
+    state.directory.replace_at(&seed, EmulatorClock::new(offset).now_unix())?;
+    state.clock.set_offset(offset);
     state.faults.clear();
     state.faults.delays.set(seed.replication_delays);
     faults.into_iter().for_each(|fault| _ = state.faults.add(fault));

@@ -14,14 +14,19 @@ use crate::endpoints::{Body, Exchange, Response, json};
 use crate::sign_in::SignIn;
 use crate::state::State;
 
-/// The newest entries that fit `trace_id`, `correlation_id`, `app`, `code`, `outcome` and `after`, oldest first; at most
-/// `top`.
+/// The entries that fit `trace_id`, `correlation_id`, `app`, `code` and `outcome`, oldest first; at most `top`: the
+/// newest, or, for who reads on, those that come next `after` an entry.
 pub(super) fn find(exchange: &Exchange) -> Result<Response, Problem> {
     let wanted = Wanted::of(exchange)?;
     let entries = exchange.state.sign_ins.shared();
-    let mut found: Vec<_> = entries.iter().rev().filter(|entry| wanted.fits(entry)).take(wanted.top).collect();
-    found.reverse();
-    let found: Vec<&SignIn> = found.into_iter().map(|entry| &**entry).collect();
+    let fitting = entries.iter().map(|entry| &**entry).filter(|entry| wanted.fits(entry));
+    let found: Vec<&SignIn> = if wanted.after.is_some() {
+        fitting.take(wanted.top).collect()
+    } else {
+        let mut newest: Vec<_> = fitting.rev().take(wanted.top).collect();
+        newest.reverse();
+        newest
+    };
     Ok(ok(&value!({ "value": found, "last": exchange.state.sign_ins.last_sequence() })))
 }
 
@@ -46,31 +51,30 @@ struct Wanted {
     correlation_id: Option<String>,
     app: Option<String>,
     outcome: Option<String>,
-    code: Option<u32>,
-    after: u64,
+    code: Option<u64>,
+    after: Option<u64>,
     top: usize,
 }
 
 impl Wanted {
     fn of(exchange: &Exchange) -> Result<Self, Problem> {
-        let number = |name: &str, usual: u64| match exchange.query(name) {
-            None => Ok(usual),
-            Some(text) => text.parse().map_err(|_| {
+        let number = |name: &str| match exchange.query(name) {
+            None => Ok(None),
+            Some(text) => text.parse::<u64>().map(Some).map_err(|_| {
                 Problem::new(
                     StatusCode::BAD_REQUEST,
                     format!("{name} is a number, not {:?}", text.chars().take(40).collect::<String>()),
                 )
             }),
         };
-        let code = number("code", 0)?;
         Ok(Self {
             trace_id: exchange.query("trace_id"),
             correlation_id: exchange.query("correlation_id"),
             app: exchange.query("app"),
             outcome: exchange.query("outcome"),
-            code: u32::try_from(code).ok().filter(|code| *code != 0),
-            after: number("after", 0)?,
-            top: usize::try_from(number("top", MOST)?.min(MOST)).unwrap_or_default(),
+            code: number("code")?,
+            after: number("after")?,
+            top: usize::try_from(number("top")?.unwrap_or(MOST).min(MOST)).unwrap_or_default(),
         })
     }
 
@@ -82,8 +86,8 @@ impl Wanted {
             && is(&self.correlation_id, &entry.correlation_id.to_string())
             && is(&self.app, entry.app_id.as_deref().unwrap_or_default())
             && is(&self.outcome, &format!("{:?}", entry.outcome))
-            && self.code.is_none_or(|code| entry.code == Some(code))
-            && entry.sequence > self.after
+            && self.code.is_none_or(|code| entry.code.map(u64::from) == Some(code))
+            && self.after.is_none_or(|after| entry.sequence > after)
     }
 }
 

@@ -169,7 +169,12 @@ impl Directory {
     /// # Errors
     /// [`SeedError`] for a seed that contradicts itself.
     pub fn replace(&self, seed: &Seed) -> Result<(), DirectoryError> {
-        self.change(|next, now| {
+        self.replace_at(seed, self.0.clock.now_unix())
+    }
+
+    /// As [`Self::replace`]; what says nothing of its beginning begins `now`.
+    pub(crate) fn replace_at(&self, seed: &Seed, now: i64) -> Result<(), DirectoryError> {
+        self.change(|next, _| {
             *next = Snapshot::from_seed(seed, now)?;
             Ok(())
         })

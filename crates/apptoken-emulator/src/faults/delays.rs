@@ -21,6 +21,12 @@ impl Delays {
         *current = rules;
     }
 
+    pub(crate) fn add(&self, rules: Vec<SeedReplicationDelay>) {
+        let mut all = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(rules);
+        self.any.store(!all.is_empty(), Ordering::SeqCst);
+    }
+
     pub(crate) fn rules(&self) -> Vec<SeedReplicationDelay> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
