@@ -313,16 +313,20 @@ struct Beginning {
 impl Beginning {
     /// A folder that holds a directory goes before the seed.
     fn of(folder: Option<&Opened>, seed: &Seed, now: i64) -> Result<Self, StartError> {
-        match folder.filter(|folder| !folder.objects.is_empty()) {
+        match folder.filter(|folder| folder.has_directory()) {
             Some(folder) => {
                 let kept = Snapshot::from_rows(folder.objects.iter()).map_err(|what| folder.damaged(&what))?;
                 let directory = kept.with_all_first_parties(now);
                 Ok(Self { kept, directory, restored: true, faults: Vec::new(), delays: Vec::new(), offset: 0 })
             }
             None => {
+                let kept = match folder {
+                    Some(folder) => Snapshot::from_rows(folder.objects.iter()).map_err(|what| folder.damaged(&what))?,
+                    None => Snapshot::with_first_parties(),
+                };
                 let offset = seed.clock_offset_seconds.unwrap_or(0);
                 Ok(Self {
-                    kept: Snapshot::with_first_parties(),
+                    kept,
                     directory: Snapshot::from_seed(seed, now.saturating_add(offset))?,
                     restored: false,
                     faults: FaultRule::all_declared(&seed.faults)?,

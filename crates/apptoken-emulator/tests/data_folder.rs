@@ -106,6 +106,19 @@ async fn a_folder_goes_before_the_seed() {
 }
 
 #[tokio::test]
+async fn a_folder_without_a_directory_takes_the_seed() {
+    let folder = folder();
+    let entra = start_with(in_folder(folder.path())).await;
+    let keys = identity(&entra).await;
+    entra.emulator.shutdown().await;
+    let entra = start_with(describe().data_folder(folder.path())).await;
+    assert!(!entra.emulator.is_restored());
+    assert_eq!((entra.token(&[]).await.status, identity(&entra).await), (200, keys));
+    entra.emulator.shutdown().await;
+    assert!(start_with(in_folder(folder.path())).await.emulator.is_restored());
+}
+
+#[tokio::test]
 async fn what_the_portal_did_is_on_disk_when_it_answers() {
     let folder = folder();
     let entra = start_with(describe().data_folder(folder.path())).await;

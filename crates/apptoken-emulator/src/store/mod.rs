@@ -74,6 +74,11 @@ impl Opened {
         open().map_err(|why| DataFolderError::new(path, why))
     }
 
+    /// Whether it holds a directory: one without a tenant is none.
+    pub(crate) fn has_directory(&self) -> bool {
+        self.objects.iter().any(|row| row.kind == Kind::Tenant)
+    }
+
     /// One of the server's own things.
     pub(crate) fn own<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, DataFolderError> {
         let row = self.objects.iter().find(|row| row.kind == Kind::Own && row.key == key);
