@@ -10,7 +10,7 @@ use apptoken_jose::{Certificate, KeyError};
 use uuid::Uuid;
 
 pub use self::managed_identity::ManagedIdentityBuilder;
-use crate::directory::{SeedError, SignInAudience};
+use crate::directory::{OptionalClaim, SeedError, SignInAudience};
 use crate::emulator::Emulator;
 use crate::issuer::IssuerMode;
 use crate::limits::Limits;
@@ -348,6 +348,14 @@ impl ApplicationBuilder {
     /// As an API: tokens of version 2. Without it they are of version 1, as in Entra.
     pub fn v2_tokens(&mut self) -> &mut Self {
         self.seed.requested_access_token_version = Some(2);
+        self
+    }
+
+    /// As an API: tokens for it carry an optional claim, for example `idtyp`; `aud` means its client ID, in version 1
+    /// too (`use_guid`).
+    pub fn optional_claim(&mut self, name: impl Into<String>) -> &mut Self {
+        let claims = self.seed.optional_claims.get_or_insert_default();
+        claims.access_token.push(OptionalClaim::new(name));
         self
     }
 

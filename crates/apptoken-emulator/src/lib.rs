@@ -64,8 +64,8 @@ pub use builder::{ApplicationBuilder, EmulatorBuilder, ManagedIdentityBuilder, S
 pub use clock::EmulatorClock;
 pub use directory::{
     AppRole, AppRoleAssignment, Application, Directory, DirectoryError, FederatedCredential, Group, KeyCredential,
-    ManagedIdentity, MemberType, NewSecret, RequiredResourceAccess, Secret, SeedError, ServicePrincipal,
-    SignInAudience, Snapshot, Tenant, TokenVersion, User,
+    ManagedIdentity, MemberType, NewSecret, OptionalClaim, OptionalClaims, RequiredResourceAccess, Secret, SeedError,
+    ServicePrincipal, SignInAudience, Snapshot, Tenant, TokenVersion, User,
 };
 pub use emulator::Emulator;
 pub use faults::{Fault, FaultRule, Faults};

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 pub use fault::{FaultKind, SeedFault, SeedReplicationDelay};
 
-use crate::directory::{MemberType, SeedError, SignInAudience};
+use crate::directory::{MemberType, OptionalClaims, SeedError, SignInAudience};
 
 /// A whole directory, declared.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -71,6 +71,12 @@ pub struct SeedTenant {
     /// When it was made; the start of the emulator when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_date_time: Option<Timestamp>,
+    /// Two letters (ISO 3166), for example `DE`: what the optional claim `tenant_ctry` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country_letter_code: Option<String>,
+    /// Two letters (ISO 639-1), for example `de`: what the optional claim `xms_tpl` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_language: Option<String>,
     /// Further domains.
     #[serde(default)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -202,6 +208,9 @@ pub struct SeedApplication {
     /// 1 or 2; nothing means 1, as in Entra.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_access_token_version: Option<u8>,
+    /// Claims that tokens carry besides: those in `accessToken` are for tokens issued for it, as an API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional_claims: Option<OptionalClaims>,
     /// What it offers as an API.
     #[serde(default)]
     #[serde(skip_serializing_if = "Vec::is_empty")]

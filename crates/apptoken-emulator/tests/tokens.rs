@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 
 /// For an API of one's own, without roles and optional claims, as captured from Entra.
 const V2_CLAIMS: &str = "aio aud azp azpacr exp iat iss nbf oid rh sub tid uti ver xms_ftd";
+const TAILSPIN: uuid::Uuid = uuid::uuid!("66666666-ffff-4fff-8fff-000000000006");
+const ONE: uuid::Uuid = uuid::uuid!("77777777-aaaa-4aaa-8aaa-000000000007");
+const TWO: uuid::Uuid = uuid::uuid!("88888888-bbbb-4bbb-8bbb-000000000008");
+const CLIENT: uuid::Uuid = uuid::uuid!("99999999-cccc-4ccc-8ccc-000000000009");
 const V1_CLAIMS: &str = "aio appid appidacr aud exp iat idp iss nbf oid rh sub tid uti ver xms_ftd";
 
 #[tokio::test]
@@ -171,6 +175,73 @@ async fn tokens_for_microsofts_own_apis_say_more() {
     assert_eq!(claims["wids"], json!(["0997a1d0-0d1d-4acb-b408-d5ca73121e90"]));
     assert_eq!(claims["tenant_region_scope"], "EU");
     assert!(claims["xms_tcdt"].is_i64());
+}
+
+/// The API's registration decides, and the client's has no say.
+#[tokio::test]
+async fn an_api_asks_for_optional_claims() {
+    let entra = start().await;
+    let directory = entra.emulator.directory();
+    let seed = format!(
+        r#"{{ "tenants": [{{ "tenantId": "{TAILSPIN}", "defaultDomain": "tailspin.com", "countryLetterCode": "de", "preferredLanguage": "DE" }}],
+             "applications": [
+               {{ "displayName": "One", "appId": "{ONE}", "homeTenant": "tailspin.com", "identifierUris": ["api://one"] }},
+               {{ "displayName": "Two", "appId": "{TWO}", "homeTenant": "tailspin.com", "identifierUris": ["api://two"],
+                  "requestedAccessTokenVersion": 2 }},
+               {{ "displayName": "Client", "appId": "{CLIENT}", "homeTenant": "tailspin.com",
+                  "passwordCredentials": [{{ "secretText": "{}" }}] }}] }}"#,
+        format!("{}-claims", testkit::CANARY)
+    );
+    directory.add(&apptoken_emulator::Seed::from_json(&seed).unwrap()).unwrap();
+    let claims = async |api: &str, capable: bool| {
+        let claims = if capable { r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"# } else { "" };
+        let (client, secret) = (CLIENT.to_string(), format!("{}-claims", testkit::CANARY));
+        let scope = format!("{api}/.default");
+        let form = good(&[("client_id", &client), ("client_secret", &secret), ("scope", &scope), ("claims", claims)]);
+        let answer = entra.send(entra.post("/tailspin.com/oauth2/v2.0/token", form)).await;
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        Value::Object(entra.claims(answer.json["access_token"].as_str().unwrap()).await)
+    };
+    let members = |claims: &Value| claims.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+
+    let ask = |app: uuid::Uuid, claims: Value| {
+        let claims = serde_json::from_value(json!({ "accessToken": claims })).unwrap();
+        directory.set_optional_claims(&app.to_string(), Some(claims)).unwrap();
+    };
+    let all = json!([
+        { "name": "idtyp", "additionalProperties": ["include_user_token"] }, { "name": "aud", "additionalProperties": ["use_guid"] },
+        { "name": "xms_cc" }, { "name": "tenant_ctry" }, { "name": "tenant_region_scope" }, { "name": "xms_tpl" },
+        // users have these
+        { "name": "email" }, { "name": "ipaddr" }, { "name": "acct" }, { "name": "no-such-claim" },
+    ]);
+    // the client's own registration
+    ask(CLIENT, all.clone());
+    assert_eq!(members(&claims("api://one", true).await), V1_CLAIMS);
+    assert_eq!(members(&claims("api://two", true).await), V2_CLAIMS);
+
+    // an extension of users' objects, and aud as it is
+    for api in [ONE, TWO] {
+        ask(api, json!([{ "name": "idtyp", "source": "user" }, { "name": "aud" }]));
+    }
+    let one = claims("api://one", true).await;
+    assert_eq!((members(&one), &one["aud"]), (V1_CLAIMS.into(), &json!("api://one")));
+    assert_eq!(members(&claims("api://two", true).await), V2_CLAIMS);
+
+    for (name, api, usual) in [("api://one", ONE, V1_CLAIMS), ("api://two", TWO, V2_CLAIMS)] {
+        ask(api, all.clone());
+        let token = claims(name, true).await;
+        let mut expected: Vec<_> = usual.split(' ').collect();
+        expected.extend(["idtyp", "tenant_ctry", "tenant_region_scope", "xms_cc", "xms_tpl"]);
+        expected.sort_unstable();
+        assert_eq!(members(&token), expected.join(" "), "{name}");
+        assert_eq!(token["aud"], json!(api), "{name}");
+        assert_eq!((&token["idtyp"], &token["xms_cc"]), (&json!("app"), &json!(["cp1"])));
+        assert_eq!([&token["tenant_ctry"], &token["tenant_region_scope"], &token["xms_tpl"]], ["DE", "EU", "de"]);
+        assert_eq!(token["exp"].as_i64().unwrap() - token["iat"].as_i64().unwrap(), 3900, "Graph's alone live longer");
+        assert_eq!(claims(name, false).await.get("xms_cc"), None, "the client did not say so");
+    }
+    directory.set_optional_claims(&TWO.to_string(), None).unwrap();
+    assert_eq!(members(&claims("api://two", true).await), V2_CLAIMS);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::model::{AppRole, Application, KeyCredential, Secret, ServicePrincipal, TokenVersion};
-use super::{Directory, DirectoryError, MemberType, SeedError, Snapshot, guid};
+use super::{Directory, DirectoryError, MemberType, OptionalClaims, SeedError, Snapshot, guid};
 use crate::seed::{SeedApplication, SeedServicePrincipal, SeedTenant};
 
 /// A client secret just made: the only time that its text can be read.
@@ -205,6 +205,15 @@ impl Directory {
             let app_id = next.app(app)?.app_id;
             next.edit_application(app_id, |application| application.token_version = version);
             Ok(())
+        })
+    }
+
+    /// What the tokens issued for an API carry besides (*Token configuration* in Azure's portal).
+    pub fn set_optional_claims(&self, app: &str, claims: Option<OptionalClaims>) -> Result<(), DirectoryError> {
+        self.change(|next, _| {
+            let app_id = next.app(app)?.app_id;
+            next.edit_application(app_id, |application| application.optional_claims = claims);
+            next.fits(app_id)
         })
     }
 

@@ -35,8 +35,19 @@ impl Snapshot {
     }
 
     fn tenant_to_seed(&self, tenant: &Tenant) -> SeedTenant {
-        let Tenant { id, display_name, default_domain, domains, created, users, groups, principals, resources: _ } =
-            tenant;
+        let Tenant {
+            id,
+            display_name,
+            default_domain,
+            domains,
+            created,
+            country_letter_code,
+            preferred_language,
+            users,
+            groups,
+            principals,
+            resources: _,
+        } = tenant;
         let unusual =
             |principal: &ServicePrincipal| !principal.account_enabled || principal.app_role_assignment_required;
         let first_party =
@@ -57,6 +68,8 @@ impl Snapshot {
             default_domain: default_domain.clone(),
             domains: domains.iter().filter(|domain| *domain != default_domain).cloned().collect(),
             created_date_time: time(*created),
+            country_letter_code: country_letter_code.clone(),
+            preferred_language: preferred_language.clone(),
             users: users.iter().map(User::to_seed).collect(),
             groups: groups.iter().map(Group::to_seed).collect(),
             // an application like any other by now
@@ -90,6 +103,7 @@ impl Application {
             sign_in_audience,
             identifier_uris,
             token_version,
+            optional_claims,
             app_roles,
             required_resource_access,
             secrets,
@@ -112,6 +126,7 @@ impl Application {
             sign_in_audience: *sign_in_audience,
             identifier_uris: identifier_uris.clone(),
             requested_access_token_version: (*token_version == TokenVersion::V2).then_some(2),
+            optional_claims: optional_claims.clone(),
             app_roles: app_roles.iter().map(AppRole::to_seed).collect(),
             required_resource_access: required_resource_access.iter().map(RequiredResourceAccess::to_seed).collect(),
             password_credentials: secrets.iter().map(Secret::to_seed).collect(),
@@ -299,12 +314,14 @@ mod tests {
                     "passwordCredentials": secrets, "servicePrincipals": principals,
                     "federatedIdentityCredentials": federated.then_some([trusted]).into_iter().flatten().collect::<Vec<_>>(),
                     "further": if further { json!({ "notes": name }) } else { json!({}) },
+                    "optionalClaims": direct.then(|| json!({ "accessToken": [{ "name": "aud", "additionalProperties": ["use_guid"] },
+                                                                             { "name": "extension_x", "source": "user", "essential": true }] })),
                 }));
             }
             applications[0]["homeTenant"] = "a.example".into();
             json!({
                 "tenants": [
-                    { "defaultDomain": "a.example", "domains": ["c.example"],
+                    { "defaultDomain": "a.example", "domains": ["c.example"], "countryLetterCode": "DE", "preferredLanguage": "de",
                       "users": when(users, json!({ "displayName": "Ada", "userPrincipalName": "ada@a.example" })),
                       "groups": when(users && group, json!({ "displayName": "G", "members": ["ada@a.example"] })),
                       "microsoftServicePrincipals": when(off, json!({ "appId": crate::directory::GRAPH, "accountEnabled": false })) },

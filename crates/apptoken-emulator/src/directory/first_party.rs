@@ -53,6 +53,7 @@ impl FirstParty {
             sign_in_audience: SignInAudience::AzureADMultipleOrgs,
             identifier_uris: self.uris.iter().map(|&uri| uri.into()).collect(),
             token_version: self.version,
+            optional_claims: None,
             app_roles: self.roles.iter().map(|&(id, value)| AppRole::new(id, value, value)).collect(),
             required_resource_access: Vec::new(),
             secrets: Vec::new(),

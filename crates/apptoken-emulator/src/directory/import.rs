@@ -134,6 +134,13 @@ impl Snapshot {
             default_domain: domains[0].clone(),
             domains,
             created,
+            country_letter_code: two_letters(
+                seed.country_letter_code.as_deref(),
+                &format!("{path}.countryLetterCode"),
+            )?
+            .map(|code| code.to_ascii_uppercase()),
+            preferred_language: two_letters(seed.preferred_language.as_deref(), &format!("{path}.preferredLanguage"))?
+                .map(|code| code.to_ascii_lowercase()),
             users: Vec::with_capacity(seed.users.len()),
             groups: Vec::new(),
             principals: Default::default(),
@@ -220,6 +227,7 @@ impl Snapshot {
             sign_in_audience: seed.sign_in_audience,
             identifier_uris: seed.identifier_uris.clone(),
             token_version,
+            optional_claims: seed.optional_claims.clone(),
             app_roles,
             required_resource_access: Vec::new(),
             secrets: secrets.collect::<Result<_, _>>()?,
@@ -494,6 +502,16 @@ fn further(properties: Properties, given: &Map<String, Value>, path: &str) -> Re
         })?;
     }
     Ok(all)
+}
+
+/// A country or a language.
+fn two_letters<'a>(code: Option<&'a str>, path: &str) -> Result<Option<&'a str>, SeedError> {
+    match code {
+        Some(code) if code.len() != 2 || !code.bytes().all(|b| b.is_ascii_alphabetic()) => {
+            Err(SeedError::new(path, format!("{code:?} is not two letters")))
+        }
+        code => Ok(code),
+    }
 }
 
 /// Unix seconds.

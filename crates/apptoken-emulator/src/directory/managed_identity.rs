@@ -71,6 +71,7 @@ impl Snapshot {
             sign_in_audience: SignInAudience::AzureADMyOrg,
             identifier_uris: Vec::new(),
             token_version: TokenVersion::V1,
+            optional_claims: None,
             app_roles: Vec::new(),
             required_resource_access: Vec::new(),
             secrets: Vec::new(),

@@ -9,6 +9,7 @@ mod import;
 mod kept;
 mod managed_identity;
 mod model;
+mod optional_claims;
 mod owners;
 pub(crate) mod properties;
 mod registration;
@@ -28,6 +29,7 @@ pub use model::{
     AppRole, AppRoleAssignment, Application, Group, KeyCredential, ManagedIdentity, MemberType, RequiredResourceAccess,
     Secret, ServicePrincipal, SignInAudience, Tenant, TokenVersion, User,
 };
+pub use optional_claims::{OptionalClaim, OptionalClaims};
 
 pub(crate) use admin::admin_application;
 pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::federated::FederatedCredential;
+use super::optional_claims::OptionalClaims;
 
 /// An organisation's directory.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,6 +29,10 @@ pub struct Tenant {
     pub domains: Vec<String>,
     /// When it was made, Unix seconds.
     pub created: i64,
+    /// Two letters (ISO 3166), for example `DE`.
+    pub country_letter_code: Option<String>,
+    /// Two letters (ISO 639-1), for example `de`.
+    pub preferred_language: Option<String>,
     /// Enough of its users for Graph to read.
     pub users: Vec<User>,
     /// Its groups, for Graph to read.
@@ -89,6 +94,8 @@ pub struct Application {
     pub identifier_uris: Vec<String>,
     /// Version of the tokens issued *for* it.
     pub token_version: TokenVersion,
+    /// What tokens issued for it carry besides.
+    pub optional_claims: Option<OptionalClaims>,
     /// What it, as an API, lets daemons be granted.
     pub app_roles: Vec<AppRole>,
     /// What it, as a daemon, wishes for. Means nothing until an administrator consents.

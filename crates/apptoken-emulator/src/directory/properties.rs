@@ -114,7 +114,6 @@ pub(crate) const APPLICATION: Properties = Properties(&[
     ("isFallbackPublicClient", Kind::Flag),
     ("nativeAuthenticationApisEnabled", Kind::Text),
     ("notes", Kind::Text),
-    ("optionalClaims", Kind::Any),
     ("parentalControlSettings", Kind::Any),
     ("publicClient", Kind::Object(REDIRECTS)),
     ("requestSignatureVerification", Kind::Any),

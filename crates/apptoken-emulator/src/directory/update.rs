@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::changes::each_once;
 use super::model::{KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal, SignInAudience, TokenVersion};
 use super::properties::{self, Properties, Unfit};
-use super::{Directory, DirectoryError, SeedError, Snapshot};
+use super::{Directory, DirectoryError, OptionalClaims, SeedError, Snapshot};
 use crate::seed::{SeedAppRole, SeedApplication};
 
 /// What is to be different about an application; nothing said means as before.
@@ -15,6 +15,8 @@ pub(crate) struct ApplicationChange {
     pub(crate) display_name: Option<String>,
     pub(crate) sign_in_audience: Option<SignInAudience>,
     pub(crate) token_version: Option<TokenVersion>,
+    /// `Some(None)` takes them away.
+    pub(crate) optional_claims: Option<Option<OptionalClaims>>,
     pub(crate) identifier_uris: Option<Vec<String>>,
     /// All that there are to be, with their ids.
     pub(crate) app_roles: Option<Vec<SeedAppRole>>,
@@ -95,6 +97,7 @@ impl Snapshot {
             display_name,
             sign_in_audience,
             token_version,
+            optional_claims,
             identifier_uris,
             app_roles,
             required_resource_access,
@@ -134,6 +137,7 @@ impl Snapshot {
             display_name.into_iter().for_each(|name| application.display_name = name);
             sign_in_audience.into_iter().for_each(|audience| application.sign_in_audience = audience);
             token_version.into_iter().for_each(|version| application.token_version = version);
+            optional_claims.into_iter().for_each(|claims| application.optional_claims = claims);
             required_resource_access.into_iter().for_each(|wishes| application.required_resource_access = wishes);
             owners.into_iter().for_each(|owners| application.owners = owners);
         });
@@ -185,6 +189,7 @@ impl Snapshot {
             + app.secrets.len()
             + app.certificates.len()
             + app.identifier_uris.len()
+            + app.optional_claims.as_ref().map_or(0, OptionalClaims::len)
             + wishes.sum::<usize>();
         if entries > MOST_ENTRIES { Err(DirectoryError::TooLarge { app: app_id }) } else { Ok(()) }
     }

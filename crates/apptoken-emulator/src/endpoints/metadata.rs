@@ -45,7 +45,7 @@ pub(super) fn configuration(exchange: &Exchange, tenant: &str, version: TokenVer
             ("end_session_endpoint", path("oauth2/logout", "oauth2/v2.0/logout").into()),
             ("claims_supported", value!(CLAIMS)),
             ("kerberos_endpoint", format!("{base}/kerberos").into()),
-            ("tenant_region_scope", "EU".into()),
+            ("tenant_region_scope", crate::sts::REGION.into()),
             ("cloud_instance_name", CLOUD.into()),
             ("cloud_graph_host_name", "graph.windows.net".into()),
             ("msgraph_host", "graph.microsoft.com".into()),

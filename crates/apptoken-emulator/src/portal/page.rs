@@ -150,6 +150,7 @@ const NOTICES: &[(&str, &str)] = &[
     ("uri", "The App ID URI was added."),
     ("uri-removed", "The App ID URI was removed."),
     ("version", "The token version was changed. New tokens have it; old ones stay what they are."),
+    ("claims", "What its tokens carry besides was changed. New tokens have it; old ones stay what they are."),
     ("fault-removed", "The fault was taken away."),
     ("delay", "The time after which new credentials are known was set."),
     ("audience", "Who may use the application was changed."),

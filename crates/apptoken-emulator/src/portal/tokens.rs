@@ -31,7 +31,7 @@ pub(super) fn explain(claim: &str) -> &'static str {
 const CLAIMS: &[(&str, &str)] = &[
     (
         "aud",
-        "Audience: the API that the token is for. A v2.0 token has the API's client ID, a v1.0 token the name as it was asked for. No other API may take it.",
+        "Audience: the API that the token is for. A v2.0 token has the API's client ID, a v1.0 token the name as it was asked for, unless the API has the optional claim aud with use_guid. No other API may take it.",
     ),
     (
         "iss",
@@ -78,7 +78,9 @@ const CLAIMS: &[(&str, &str)] = &[
     ("xms_ficinfo", "A federated credential was used."),
     ("xms_mirid", "The Azure resource of the managed identity."),
     ("cnf", "Confirmation: the key that the token is bound to. Worth nothing to who does not hold it."),
-    ("tenant_region_scope", "The tenant's region."),
+    ("tenant_ctry", "The tenant's country; an optional claim of the API."),
+    ("tenant_region_scope", "The tenant's region. Microsoft's APIs get it always, others by an optional claim."),
+    ("xms_tpl", "The tenant's preferred language; an optional claim of the API."),
     ("alg", "How the token is signed."),
     ("typ", "It is a JSON Web Token."),
     ("kid", "Which of the tenant's published keys signed it."),

@@ -1,6 +1,8 @@
 //! The claims of app-only access tokens, version 1 and version 2. A claim that has nothing to say is left out, `roles`
 //! above all: its absence is what an API's 403 comes from.
 
+use std::borrow::Cow;
+
 use apptoken_jose::base64url;
 use aws_lc_rs::rand;
 use serde::Serialize;
@@ -26,8 +28,8 @@ pub(crate) struct Grant<'a> {
     pub(crate) fmi_path: Option<&'a str>,
     /// `iat` and `nbf`.
     pub(crate) issued: i64,
-    /// The API may challenge the token before it expires (`xms_cc`).
-    pub(crate) evaluated: bool,
+    /// The client handles claims challenges, and the API is to know (`xms_cc`).
+    pub(crate) handles_challenges: bool,
     pub(crate) expires: i64,
     pub(crate) trace_id: Uuid,
 }
@@ -52,12 +54,21 @@ impl<'a> Claims<'a> {
             CredentialKind::Secret => "1",
             CredentialKind::Certificate | CredentialKind::Federated | CredentialKind::ManagedIdentity => "2",
         };
+        // what the API's registration asks for, and Microsoft's own have anyway
+        let idtyp = (api.first_party || api.asks_for_claim("idtyp")).then_some("app");
+        let xms_cc = grant.handles_challenges.then_some(["cp1"]);
+        let country = tenant.country_letter_code.as_deref().filter(|_| api.asks_for_claim("tenant_ctry"));
+        let language = tenant.preferred_language.as_deref().filter(|_| api.asks_for_claim("xms_tpl"));
+        let asks_for_region = api.asks_for_claim("tenant_region_scope");
         match api.token_version {
             TokenVersion::V1 => {
                 let issuer = issuers.of(TokenVersion::V1, tenant.id);
                 let first = |claim: &'static str| api.first_party.then_some(claim);
                 Self::V1(Box::new(V1 {
-                    aud: grant.resource,
+                    aud: match api.audience_is_guid() {
+                        true => Cow::Owned(api.app_id.to_string()),
+                        false => Cow::Borrowed(grant.resource),
+                    },
                     iss: issuer.clone(),
                     iat: issued,
                     nbf: issued,
@@ -68,23 +79,25 @@ impl<'a> Claims<'a> {
                     appidacr: credential,
                     cnf: grant.confirmation.clone(),
                     idp: issuer,
-                    idtyp: first("app"),
+                    idtyp,
                     oid: principal.id,
                     rh: opaque.rh,
                     roles,
                     sub,
-                    tenant_region_scope: first("EU"),
+                    tenant_ctry: country,
+                    tenant_region_scope: (api.first_party || asks_for_region).then_some(REGION),
                     tid: tenant.id,
                     uti: opaque.uti,
                     ver: "1.0",
                     wids: api.first_party.then_some([APP_ONLY_MARKER]),
-                    xms_cc: grant.evaluated.then_some(["cp1"]),
+                    xms_cc,
                     xms_ftd: opaque.xms_ftd,
                     xms_idrel: first("7 28"),
                     xms_mirid: client.managed_identity.as_ref().map(|identity| identity.resource_id.as_str()),
                     xms_par_app_azp: client.agent_blueprint,
                     xms_tcdt: api.first_party.then_some(tenant.created),
                     xms_tdbr: first("EU"),
+                    xms_tpl: language,
                 }))
             }
             TokenVersion::V2 => Self::V2(Box::new(V2 {
@@ -97,16 +110,20 @@ impl<'a> Claims<'a> {
                 azp: client.app_id,
                 azpacr: credential,
                 cnf: grant.confirmation.clone(),
-                idtyp: api.first_party.then_some("app"),
+                idtyp,
                 oid: principal.id,
                 rh: opaque.rh,
                 roles,
                 sub,
+                tenant_ctry: country,
+                tenant_region_scope: asks_for_region.then_some(REGION),
                 tid: tenant.id,
                 uti: opaque.uti,
                 ver: "2.0",
+                xms_cc,
                 xms_ftd: opaque.xms_ftd,
                 xms_par_app_azp: client.agent_blueprint,
+                xms_tpl: language,
             })),
         }
     }
@@ -114,7 +131,7 @@ impl<'a> Claims<'a> {
 
 #[derive(Serialize)]
 pub(crate) struct V1<'a> {
-    aud: &'a str,
+    aud: Cow<'a, str>,
     iss: String,
     iat: i64,
     nbf: i64,
@@ -135,6 +152,8 @@ pub(crate) struct V1<'a> {
     roles: &'a [&'a str],
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_ctry: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant_region_scope: Option<&'static str>,
     tid: Uuid,
     uti: String,
@@ -154,6 +173,8 @@ pub(crate) struct V1<'a> {
     xms_tcdt: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     xms_tdbr: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xms_tpl: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -175,12 +196,20 @@ pub(crate) struct V2<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     roles: &'a [&'a str],
     sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_ctry: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_region_scope: Option<&'static str>,
     tid: Uuid,
     uti: String,
     ver: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xms_cc: Option<[&'static str; 1]>,
     xms_ftd: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     xms_par_app_azp: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xms_tpl: Option<&'a str>,
 }
 
 /// `sub` of a token for a part of an application, up to the part's name.
@@ -217,6 +246,9 @@ impl Opaque {
 
 /// Seconds that Entra dates tokens back, for APIs whose clocks are behind.
 pub(crate) const BACKDATED: i64 = 300;
+
+/// Where all tenants here are.
+pub(crate) const REGION: &str = "EU";
 
 /// In `wids` of every app-only token for Microsoft's own APIs.
 const APP_ONLY_MARKER: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";

@@ -81,7 +81,7 @@ pub(super) fn issue(
         confirmation: binding.confirmation(),
         fmi_path: fmi_path.filter(|_| api.app_id == TOKEN_EXCHANGE),
         issued,
-        evaluated,
+        handles_challenges: evaluated || (requested.handles_challenges && api.asks_for_claim("xms_cc")),
         expires: now.saturating_add(lifetime.seconds),
         trace_id: ids.trace,
     };

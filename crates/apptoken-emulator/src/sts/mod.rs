@@ -18,6 +18,7 @@ use apptoken_jose::Certificate;
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use claims::REGION;
 pub(crate) use federated::foreign_issuer;
 pub(crate) use form::{Basic, Form};
 pub(crate) use issue::Granted;

@@ -397,3 +397,53 @@ fn date(unix: i64) -> String {
 }
 
 const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
+
+/// Whatever the names are, they are kept; the shape is Graph's. Tokens follow at once.
+#[tokio::test]
+async fn optional_claims_are_graphs() {
+    let desk = Desk::open().await;
+    let (id, client_id) = desk.application("API").await;
+    let path = format!("applications/{id}");
+    assert_eq!(desk.get(&path).await.json["optionalClaims"], Value::Null);
+    desk.post("servicePrincipals", json!({ "appId": client_id })).await;
+    let idtyp = async || {
+        let answer = desk.entra.token(&[("scope", &format!("{client_id}/.default"))]).await;
+        let claims = desk.entra.claims(answer.json["access_token"].as_str().unwrap()).await;
+        claims.get("idtyp").cloned()
+    };
+    assert_eq!(idtyp().await, None);
+    let claims =
+        json!({ "accessToken": [{ "name": "idtyp", "essential": true }, { "name": "planet", "source": "user" }] });
+    let changed = desk.patch(&path, json!({ "optionalClaims": claims })).await;
+    assert_eq!(changed.status, 204, "{}", changed.json);
+    let shown = json!({
+        "accessToken": [
+            { "name": "idtyp", "essential": true, "source": null, "additionalProperties": [] },
+            { "name": "planet", "essential": false, "source": "user", "additionalProperties": [] },
+        ],
+        "idToken": [],
+        "saml2Token": [],
+    });
+    assert_eq!(desk.get(&format!("{path}?$select=optionalClaims")).await.json["optionalClaims"], shown);
+    assert_eq!(idtyp().await, Some(json!("app")));
+
+    for bad in [
+        json!([]),
+        json!({ "refreshToken": [] }),
+        json!({ "accessToken": "idtyp" }),
+        json!({ "accessToken": ["idtyp"] }),
+        json!({ "accessToken": [{}] }),
+        json!({ "accessToken": [{ "name": "" }] }),
+        json!({ "accessToken": [{ "name": "aud", "additionalProperties": "use_guid" }] }),
+        json!({ "accessToken": [{ "name": "idtyp", "colour": "red" }] }),
+        json!({ "accessToken": vec![json!({ "name": "x" }); 1_201] }),
+    ] {
+        let refused = desk.patch(&path, json!({ "optionalClaims": bad })).await;
+        assert_eq!(refused.status, 400, "{bad}: {}", refused.json);
+    }
+    assert_eq!(desk.get(&path).await.json["optionalClaims"], shown, "nothing of that was taken");
+
+    let gone = desk.patch(&path, json!({ "optionalClaims": null })).await;
+    assert_eq!((gone.status, idtyp().await), (204, None));
+    assert_eq!(desk.get(&path).await.json["optionalClaims"], Value::Null);
+}

@@ -102,6 +102,22 @@ async fn a_daemon_from_nothing_to_a_token_with_a_role() {
     visitor.post(&at("present"), &[("tenant", &FABRIKAM.to_string())]).await.location();
     assert!(principal(FABRIKAM).is_some());
     visitor.post(&at("uri-removed"), &[("uri", "api://new-daemon")]).await.location();
+
+    let kept = serde_json::from_value(serde_json::json!({ "accessToken": [{ "name": "email" }, { "name": "aud" }] }));
+    directory.set_optional_claims(&app, Some(kept.unwrap())).unwrap();
+    let asked = || {
+        let claims = directory.snapshot().application(app_id).unwrap().optional_claims.clone().unwrap_or_default();
+        claims.access_token.iter().map(|claim| claim.name.clone()).collect::<Vec<_>>().join(" ")
+    };
+    visitor.post(&at("claims"), &[("idtyp", "1"), ("aud", "1")]).await.location();
+    assert_eq!(asked(), "email aud idtyp", "what has no box stays");
+    assert!(directory.snapshot().application(app_id).unwrap().audience_is_guid());
+    let page = visitor.get(&format!("/portal/apps/{app}")).await;
+    page.has(r#"name="idtyp" value="1" checked"#);
+    page.has(r#"name="xms_cc" value="1">"#);
+    page.has("of no effect on an app-only token: email");
+    visitor.post(&at("claims"), &[]).await.location();
+    assert_eq!(asked(), "email");
     visitor.post(&at("role-removed"), &[("id", "New.Role")]).await.location();
 
     let id = application.secrets[0].key_id.to_string();

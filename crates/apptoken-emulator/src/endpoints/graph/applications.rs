@@ -13,8 +13,8 @@ use super::path::{Key as PathKey, Target};
 use super::query::schema;
 use super::{credentials, federated, objects, owners};
 use crate::directory::{
-    Application, ApplicationChange, Key, KeyCredential, MemberType, Owned, RequiredResourceAccess, SignInAudience,
-    TokenVersion, guid,
+    Application, ApplicationChange, Key, KeyCredential, MemberType, OptionalClaim, OptionalClaims, Owned,
+    RequiredResourceAccess, SignInAudience, TokenVersion, guid,
 };
 use crate::seed::SeedAppRole;
 
@@ -190,6 +190,11 @@ fn read(call: &Call<'_>, mut fields: Fields, app: Option<&Application>) -> Resul
         }
     }
     personal_accounts(audience, token_version, app)?;
+    let optional_claims = match fields.take("optionalClaims") {
+        None => None,
+        Some(Value::Null) => Some(None),
+        Some(claims) => Some(Some(self::optional_claims(claims)?)),
+    };
     let uris = fields.texts("identifierUris")?;
     for uri in uris.iter().flatten() {
         verified_domain(call, uri)?;
@@ -210,6 +215,7 @@ fn read(call: &Call<'_>, mut fields: Fields, app: Option<&Application>) -> Resul
         display_name,
         sign_in_audience: audience,
         token_version,
+        optional_claims,
         identifier_uris: uris,
         app_roles,
         required_resource_access,
@@ -253,6 +259,33 @@ fn verified_domain(call: &Call<'_>, uri: &str) -> Result<(), GraphError> {
     let message = "Values of identifierUris property must use a verified domain of the organization or its subdomain: ";
     let message = format!("{message}'{}'.", shown(uri));
     Err(GraphError::new(http::StatusCode::BAD_REQUEST, "HostNameNotOnVerifiedDomain", message))
+}
+
+/// A change of them is a change of them all.
+fn optional_claims(claims: Value) -> Result<OptionalClaims, GraphError> {
+    let mut fields = Fields::inner("optionalClaims", claims)?;
+    let mut list = |name: &str| -> Result<Vec<OptionalClaim>, GraphError> {
+        let path = fields.path(name);
+        let claims = fields.list(name)?.unwrap_or_default();
+        claims.into_iter().map(|claim| optional_claim(&path, claim)).collect()
+    };
+    let (id_token, access_token, saml2_token) = (list("idToken")?, list("accessToken")?, list("saml2Token")?);
+    fields.end()?;
+    Ok(OptionalClaims { id_token, access_token, saml2_token })
+}
+
+/// Whatever its name: which claims there are is not Graph's business here.
+fn optional_claim(path: &str, claim: Value) -> Result<OptionalClaim, GraphError> {
+    let mut fields = Fields::inner(path, claim)?;
+    let name = fields.text("name")?.filter(|name| !name.is_empty());
+    let claim = OptionalClaim {
+        name: fields.needed("name", name)?,
+        source: fields.text("source")?,
+        essential: fields.flag("essential")?.unwrap_or_default(),
+        additional_properties: fields.texts("additionalProperties")?.unwrap_or_default(),
+    };
+    fields.end()?;
+    Ok(claim)
 }
 
 fn app_role(role: Value) -> Result<SeedAppRole, GraphError> {

@@ -8,8 +8,8 @@ use super::query::Item;
 use super::standard_base64;
 use crate::directory::properties::{self, Properties};
 use crate::directory::{
-    AppRole, AppRoleAssignment, Application, FederatedCredential, Group, KeyCredential, MemberType, Secret,
-    ServicePrincipal, Snapshot, Tenant, TokenVersion, User, sha256,
+    AppRole, AppRoleAssignment, Application, FederatedCredential, Group, KeyCredential, MemberType, OptionalClaim,
+    OptionalClaims, Secret, ServicePrincipal, Snapshot, Tenant, TokenVersion, User, sha256,
 };
 
 pub(super) fn organization(tenant: &Tenant) -> Value {
@@ -25,9 +25,11 @@ pub(super) fn organization(tenant: &Tenant) -> Value {
     });
     value!({
         "id": tenant.id,
+        "countryLetterCode": tenant.country_letter_code,
         "createdDateTime": date(tenant.created),
         "deletedDateTime": null,
         "displayName": tenant.display_name,
+        "preferredLanguage": tenant.preferred_language,
         "tenantType": "AAD",
         "verifiedDomains": domains.collect::<Vec<_>>(),
     })
@@ -78,6 +80,7 @@ pub(super) fn application(app: &Application, tenant: &Tenant) -> Value {
             "displayName": app.display_name,
             "identifierUris": app.identifier_uris,
             "keyCredentials": app.certificates.iter().map(key_credential).collect::<Vec<_>>(),
+            "optionalClaims": app.optional_claims.as_ref().map(optional_claims),
             "passwordCredentials": app.secrets.iter().map(password_credential).collect::<Vec<_>>(),
             "publisherDomain": tenant.default_domain,
             "requiredResourceAccess": wishes.collect::<Vec<_>>(),
@@ -90,6 +93,25 @@ pub(super) fn application(app: &Application, tenant: &Tenant) -> Value {
         TokenVersion::V2 => 2.into(),
     };
     object
+}
+
+fn optional_claims(claims: &OptionalClaims) -> Value {
+    let all = |claims: &[OptionalClaim]| -> Vec<Value> {
+        let one = |claim: &OptionalClaim| {
+            value!({
+                "additionalProperties": claim.additional_properties,
+                "essential": claim.essential,
+                "name": claim.name,
+                "source": claim.source,
+            })
+        };
+        claims.iter().map(one).collect()
+    };
+    value!({
+        "accessToken": all(&claims.access_token),
+        "idToken": all(&claims.id_token),
+        "saml2Token": all(&claims.saml2_token),
+    })
 }
 
 pub(super) fn service_principal(principal: &ServicePrincipal, app: &Application) -> Value {

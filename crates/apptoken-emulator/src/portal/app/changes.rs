@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{credentials, find, render};
-use crate::directory::{DirectoryError, SignInAudience, TokenVersion};
+use crate::directory::{DirectoryError, OptionalClaims, SignInAudience, TokenVersion};
 use crate::endpoints::Response;
 use crate::portal::form::Form;
 use crate::portal::page::{Desk, go, not_found};
@@ -69,6 +69,7 @@ fn plain(desk: &Desk<'_>, app: &str, action: &str, form: &Form) -> Option<Result
             let version = if form.get("version") == "2" { TokenVersion::V2 } else { TokenVersion::V1 };
             done(directory.set_token_version(app, version), "version")
         }
+        "claims" => done(directory.set_optional_claims(app, optional_claims(desk, app, form)), "claims"),
         "audience" => {
             let audience = match form.get("audience") {
                 "multiple" => SignInAudience::AzureADMultipleOrgs,
@@ -95,6 +96,14 @@ fn plain(desk: &Desk<'_>, app: &str, action: &str, form: &Form) -> Option<Result
     })
 }
 
+/// The boxes that are ticked, beside the claims that have no box: they stay as they are.
+fn optional_claims(desk: &Desk<'_>, app: &str, form: &Form) -> Option<OptionalClaims> {
+    let directory = desk.state.directory.load();
+    let mut claims = find(&directory, app).and_then(|app| app.optional_claims.clone()).unwrap_or_default();
+    claims.ask_for(|name| form.ticked(name));
+    Some(claims)
+}
+
 /// `API|ROLE`, as the list of permissions has it.
 fn permission(desk: &Desk<'_>, app: &str, form: &Form) -> Result<&'static str, String> {
     let Some((api, role)) = form.get("permission").split_once('|') else {
@@ -114,6 +123,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("federated", "credentials"),
     ("uri", "expose"),
     ("version", "expose"),
+    ("claims", "expose"),
     ("role", "expose"),
     ("permission", "permissions"),
     ("present", "permissions"),

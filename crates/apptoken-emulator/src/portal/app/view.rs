@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::directory::{AppRole, Application, Snapshot, TokenVersion};
+use crate::directory::{AppRole, Application, OptionalClaims, Snapshot, TokenVersion};
 use crate::portal::words;
 
 /// What the page shows of an application.
@@ -19,6 +19,9 @@ pub(super) struct AppView {
     pub(super) managed: Option<String>,
     pub(super) uris: Vec<String>,
     pub(super) v2: bool,
+    pub(super) claims: Vec<Claim>,
+    /// Optional claims that are kept and mean nothing to a daemon.
+    pub(super) idle_claims: Vec<String>,
     pub(super) roles: Vec<AppRole>,
     pub(super) secrets: Vec<Credential>,
     pub(super) certificates: Vec<Credential>,
@@ -50,6 +53,13 @@ pub(in crate::portal) struct Permission {
     pub(super) role_id: String,
     pub(super) about: String,
     pub(super) granted: bool,
+}
+
+/// An optional claim that a daemon's token can carry.
+pub(super) struct Claim {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) asked: bool,
 }
 
 /// A tenant where it has a service principal.
@@ -94,6 +104,11 @@ impl AppView {
             managed: app.managed_identity.as_ref().map(|identity| identity.resource_id.clone()),
             uris: app.identifier_uris.clone(),
             v2: app.token_version == TokenVersion::V2,
+            claims: OptionalClaims::APP_ONLY
+                .iter()
+                .map(|&(name, about)| Claim { name, about, asked: asked(app, name) })
+                .collect(),
+            idle_claims: idle_claims(app),
             roles: app.app_roles.clone(),
             secrets: app.secrets.iter().map(|secret| secret_view(secret, now)).collect(),
             certificates: app.certificates.iter().map(|credential| certificate_view(credential, now)).collect(),
@@ -103,6 +118,17 @@ impl AppView {
             presences,
         }
     }
+}
+
+/// `aud` without `use_guid` changes nothing.
+fn asked(app: &Application, name: &str) -> bool {
+    if name == "aud" { app.audience_is_guid() } else { app.asks_for_claim(name) }
+}
+
+fn idle_claims(app: &Application) -> Vec<String> {
+    let claims = app.optional_claims.iter().flat_map(|claims| &claims.access_token);
+    let known = |name: &str| OptionalClaims::APP_ONLY.iter().any(|(known, _)| *known == name);
+    claims.filter(|claim| claim.source.is_some() || !known(&claim.name)).map(|claim| claim.name.clone()).collect()
 }
 
 /// What an application asks for, and whether it was granted in one tenant.
