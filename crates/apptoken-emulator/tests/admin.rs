@@ -344,3 +344,80 @@ async fn the_documentation_names_what_there_is() {
         );
     }
 }
+
+/// JSON that nobody means well is the sender's mistake, whatever it is sent to; nothing of it is done, and it ends nothing.
+#[tokio::test]
+async fn hostile_json_is_refused() {
+    let entra = start().await;
+    let paths = [
+        ("POST", "/faults"),
+        ("PUT", "/replication-delays"),
+        ("PUT", "/tokens"),
+        ("POST", "/revocations"),
+        ("POST", "/clock"),
+        ("POST", "/seed"),
+        ("PUT", "/seed"),
+    ];
+    let post = async |method: &str, path: &str, body: Vec<u8>| {
+        let request = entra.admin(method.parse().unwrap(), path).header("content-type", "application/json");
+        entra.send(request.body(body)).await
+    };
+    let before = entra.ask("GET", "/seed", Value::Null).await.json;
+    let lists = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
+    let within = format!(r#"{{"applications":[{{"displayName":"x","further":{{"addIns":{lists}}}}}]}}"#);
+    let (nothing, open) = (String::new(), "[".repeat(100_000));
+    let (cut, two) = (r#"{"applications":["#.to_owned(), "{} {}".to_owned());
+    let (number, text) = ("1e999".to_owned(), r#""\ud800""#.to_owned());
+    for body in [&lists, &objects, &within, &nothing, &open, &cut, &two, &number, &text] {
+        for (method, path) in paths {
+            let answer = post(method, path, body.clone().into_bytes()).await;
+            let start: String = body.chars().take(20).collect();
+            assert_eq!(answer.status, 400, "{method} {path} {start}: {}", answer.json);
+            assert!(answer.json["error"]["message"].as_str().unwrap().len() < 600, "{path} {start}");
+        }
+    }
+    for (method, path) in paths {
+        assert_eq!(post(method, path, b"{\"a\":\"\xff\"}".to_vec()).await.status, 400, "{path} no UTF-8");
+    }
+    for (method, path, body) in [
+        ("PUT", "/tokens", r#"{"lifetimeSeconds":1,"lifetimeSeconds":2}"#),
+        ("PUT", "/tokens", r#"{"lifetimeSeconds":-1}"#),
+        ("PUT", "/tokens", r#"{"lifetimeSeconds":1.5}"#),
+        ("PUT", "/tokens", r#"{"lifetimeSeconds":99999999999999999999}"#),
+        ("PUT", "/tokens", r#"{"lifetimeSeconds":"1"}"#),
+        ("POST", "/clock", r#"{"set":"9999999-01-01T00:00:00Z"}"#),
+        ("POST", "/clock", r#"{"advanceSeconds":1,"freeze":true}"#),
+        ("POST", "/clock", r#"{"advanceSeconds":9223372036854775808}"#),
+        ("POST", "/revocations", r#"{"app":1}"#),
+        ("POST", "/seed", r#"{"tenants":[],"tenants":[]}"#),
+        ("PUT", "/seed", r#"{"tenants":{}}"#),
+        ("PUT", "/seed", r#"{"applications":[null]}"#),
+        ("PUT", "/seed", r#"{"applications":[{"displayName":"x","displayName":"y"}]}"#),
+        ("POST", "/faults", "null"),
+        ("POST", "/faults", "[]"),
+    ] {
+        let answer = post(method, path, body.as_bytes().to_vec()).await;
+        assert_eq!(answer.status, 400, "{method} {path} {body}: {}", answer.json);
+    }
+    assert_eq!(entra.ask("GET", "/seed", Value::Null).await.json, before, "nothing was done");
+    assert_eq!(entra.ask("GET", "/clock", Value::Null).await.json["aheadSeconds"], 0);
+
+    // the ends of time: no panic, and the way back is open
+    for seconds in [i64::MAX, i64::MIN, i64::MIN, i64::MAX] {
+        let answer = entra.ask("POST", "/clock", json!({ "advanceSeconds": seconds })).await;
+        assert!(answer.status < 500, "{seconds}: {}", answer.json);
+        assert!(entra.token(&[]).await.status < 500, "{seconds}");
+        assert!(entra.ask("GET", "/seed", Value::Null).await.status < 500, "{seconds}");
+    }
+    assert_eq!(entra.ask("POST", "/clock", json!({ "reset": true })).await.status, 200);
+    assert_eq!(entra.code().await.0, 200);
+
+    // a body without end is cut: as an answer, or as a connection closed on who does not stop
+    let url = format!("{}/seed", entra.emulator.admin_url());
+    let request = entra.client.put(url).bearer_auth(entra.emulator.admin_key()).body(vec![b' '; 10 << 20]);
+    if let Ok(response) = request.send().await {
+        assert_eq!(response.status(), 413);
+    }
+    assert_eq!(entra.code().await.0, 200);
+}

@@ -182,6 +182,7 @@ async fn tokens_for_microsofts_own_apis_say_more() {
 async fn an_api_asks_for_optional_claims() {
     let entra = start().await;
     let directory = entra.emulator.directory();
+    let own_secret = format!("{}-claims", testkit::CANARY);
     let seed = format!(
         r#"{{ "tenants": [{{ "tenantId": "{TAILSPIN}", "defaultDomain": "tailspin.com", "countryLetterCode": "de", "preferredLanguage": "DE" }}],
              "applications": [
@@ -189,15 +190,15 @@ async fn an_api_asks_for_optional_claims() {
                {{ "displayName": "Two", "appId": "{TWO}", "homeTenant": "tailspin.com", "identifierUris": ["api://two"],
                   "requestedAccessTokenVersion": 2 }},
                {{ "displayName": "Client", "appId": "{CLIENT}", "homeTenant": "tailspin.com",
-                  "passwordCredentials": [{{ "secretText": "{}" }}] }}] }}"#,
-        format!("{}-claims", testkit::CANARY)
+                  "passwordCredentials": [{{ "secretText": "{own_secret}" }}] }}] }}"#
     );
     directory.add(&apptoken_emulator::Seed::from_json(&seed).unwrap()).unwrap();
     let claims = async |api: &str, capable: bool| {
         let claims = if capable { r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"# } else { "" };
-        let (client, secret) = (CLIENT.to_string(), format!("{}-claims", testkit::CANARY));
+        let client = CLIENT.to_string();
         let scope = format!("{api}/.default");
-        let form = good(&[("client_id", &client), ("client_secret", &secret), ("scope", &scope), ("claims", claims)]);
+        let form =
+            good(&[("client_id", &client), ("client_secret", &own_secret), ("scope", &scope), ("claims", claims)]);
         let answer = entra.send(entra.post("/tailspin.com/oauth2/v2.0/token", form)).await;
         assert_eq!(answer.status, 200, "{}", answer.json);
         Value::Object(entra.claims(answer.json["access_token"].as_str().unwrap()).await)

@@ -165,6 +165,9 @@ impl Parser<'_> {
         while self.lexer.take_word("and")? {
             tests.push(self.one()?);
         }
+        if tests.len() > MOST_CHOICES {
+            return Err(too_many(tests.len()));
+        }
         Ok(one_or(tests, Test::All))
     }
 
@@ -332,11 +335,11 @@ fn unsupported_property(path: &str, schema: &Schema) -> GraphError {
 
 fn too_many(found: usize) -> GraphError {
     GraphError::unsupported(format!(
-        "Too many alternatives in the filter clause: {found}. At most {MOST_CHOICES} are allowed."
+        "Too many expressions in one place of the filter clause: {found}. At most {MOST_CHOICES} are allowed."
     ))
 }
 
 /// Parentheses within parentheses.
 const DEEPEST: usize = 16;
-/// Alternatives in one place.
+/// Alternatives, or conditions, in one place.
 const MOST_CHOICES: usize = 15;
