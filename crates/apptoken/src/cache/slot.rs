@@ -151,6 +151,10 @@ impl Slot {
             _ => state.wait = None,
         }
         let number = self.begun.fetch_add(1, Ordering::AcqRel);
+        // requests that bring nothing leave this behind, and the numbers wrap: one so long ago has ended
+        if number.wrapping_sub(self.wanted_from.load(Ordering::Acquire)) > FAR_BEHIND {
+            self.wanted_from.store(number.wrapping_sub(FAR_BEHIND), Ordering::Release);
+        }
         let flight = request(number);
         state.flights.push(InFlight { claims: claims.map(Into::into), number, flight: Arc::downgrade(&flight) });
         Ok(Some(flight.join()))
@@ -301,6 +305,8 @@ const STAGE_BITS: u32 = 2;
 const TICK_BITS: u32 = 12;
 /// After a failed refresh the next one is tried between one and two of these later, unless the authority said when.
 const PAUSE: Duration = Duration::from_secs(15);
+/// Well within the half of the numbers that are ahead.
+const FAR_BEHIND: u16 = 1 << 14;
 /// A refresh that has not ended by then (its runtime may be gone) is begun anew.
 const REFRESH_PATIENCE: Duration = Duration::from_secs(90);
 
@@ -401,6 +407,21 @@ pub(super) mod tests {
             slot.store(token(50, 55, 60), number);
             assert!(!slot.wants(number.wrapping_sub(1)));
         }
+    }
+
+    /// An app whose secret has expired may fail all night.
+    #[test]
+    fn a_token_is_kept_after_however_many_failures() {
+        let slot = Slot::default();
+        let refused = Error::new(crate::ErrorKind::Denied, "refused");
+        for _ in 0..100_000 {
+            let (join, number) = begin(&slot, None);
+            drop(join);
+            assert!(slot.wants(number), "{number}");
+            slot.failed(&refused, at(1), number, 0);
+        }
+        let (_join, number) = begin(&slot, None);
+        assert!(slot.store(token(50, 55, 60), number).is_some());
     }
 
     #[test]

@@ -136,10 +136,10 @@ impl Memory {
 
     /// A request for the entry's token has brought one.
     pub(crate) fn store(&self, entry: &Entry, token: Arc<TokenData>, request: u16, now: Moment) {
-        let bytes = token.bytes();
-        let Some(replaced) = entry.store(token, request) else { return };
-        let store = &*self.store;
+        let (store, bytes) = (&*self.store, token.bytes());
+        // Race: counted before others can take it out again, or the count would pass below zero
         store.counts.added(0, bytes);
+        let Some(replaced) = entry.store(token, request) else { return store.counts.removed(0, bytes) };
         store.counts.removed(0, replaced.0.map_or(0, |token| token.bytes()));
         store.tidy(&mut store.shelf(), now);
     }
