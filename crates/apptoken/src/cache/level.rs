@@ -3,7 +3,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::distributed::{CacheError, DynDistributedCache, Lease, Stored};
@@ -235,18 +235,16 @@ impl Place<'_> {
         let shared = &self.level.shared;
         let longer = shared.timing.look_again.saturating_mul(1 << times.min(4));
         let mut pause = pin!(self.clock.sleep(longer + random_below(longer / 4)));
-        let mut waits = false;
-        let _forgotten = Forgotten { shared, key };
+        let mut waits = Waits { shared, key, waker: None };
         poll_fn(|context| {
-            // woken by the pause or by a change: in either case it is time to look
             if pause.as_mut().poll(context).is_ready() {
                 return Poll::Ready(false);
             }
-            if waits {
+            // only what the store told counts: a task may be polled for other reasons, its own among them
+            if waits.were_told() {
                 return Poll::Ready(true);
             }
-            waits = true;
-            shared.waiting.add(key, context.waker());
+            waits.with(context.waker());
             Poll::Pending
         })
         .await
@@ -330,15 +328,36 @@ impl Place<'_> {
     }
 }
 
-/// Leaves no waker behind, also when the wait is given up.
-struct Forgotten<'a> {
+/// Leaves no waker behind, also when the wait is given up. It wakes nobody then: who woke itself would never sleep again.
+struct Waits<'a> {
     shared: &'a Shared,
     key: &'a str,
+    waker: Option<Waker>,
 }
 
-impl Drop for Forgotten<'_> {
+impl Waits<'_> {
+    fn were_told(&self) -> bool {
+        self.waker.as_ref().is_some_and(|waker| !self.shared.waiting.has(self.key, waker))
+    }
+
+    fn with(&mut self, waker: &Waker) {
+        if self.waker.as_ref().is_none_or(|old| !old.will_wake(waker)) {
+            self.forget();
+            self.shared.waiting.add(self.key, waker);
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            self.shared.waiting.forget(self.key, &waker);
+        }
+    }
+}
+
+impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.shared.waiting.tell(Some(self.key));
+        self.forget();
     }
 }
 

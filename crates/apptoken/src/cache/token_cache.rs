@@ -307,6 +307,23 @@ impl Waiting {
         }
     }
 
+    /// Whether `waker` has not been woken since it was added.
+    pub(super) fn has(&self, key: &str, waker: &std::task::Waker) -> bool {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.get(key).is_some_and(|wakers| wakers.iter().any(|other| other.will_wake(waker)))
+    }
+
+    /// Wakes nobody.
+    pub(super) fn forget(&self, key: &str, waker: &std::task::Waker) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wakers) = waiting.get_mut(key) {
+            wakers.retain(|other| !other.will_wake(waker));
+            if wakers.is_empty() {
+                waiting.remove(key);
+            }
+        }
+    }
+
     /// Wakes who waits for `key`, or everyone, and forgets them: each looks for itself from now on.
     pub(super) fn tell(&self, key: Option<&str>) {
         let called = {
