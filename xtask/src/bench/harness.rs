@@ -1,9 +1,10 @@
 //! The peers: built with the harness of `../shared/peers`, measured against its authority.
 
 use std::fs;
+use std::io::{self, BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -77,16 +78,12 @@ impl Harness {
         bench.arg("--timeit").arg(self.home.join("target/release/timeit"));
         bench.args(["--cases", &cases.join(","), "--rounds", &rounds.to_string()]).args(drivers);
         self.environment(&mut bench);
-        let output =
-            budget.bound(&bench)?.stdout(Stdio::null()).output().map_err(|e| format!("python3 does not start: {e}"))?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        print!("{told}");
+        let (status, trouble) = watched(budget.bound(&bench)?.stdout(Stdio::null()))?;
         // what was measured counts, whatever else went wrong
-        figures.read_file(out)?;
-        // the harness goes on with the others when a driver fails, or when a client was refused
-        match told.lines().find(|line| ["FAILED", "TIMEOUT", "REJECTED"].iter().any(|word| line.starts_with(word))) {
-            Some(why) => Err(why.to_owned()),
-            None => budget.verdict("the harness", output.status),
+        let taken = figures.read_file(out);
+        match trouble {
+            Some(why) => Err(why),
+            None => budget.verdict("the harness", status).and(taken),
         }
     }
 
@@ -147,6 +144,22 @@ impl Drop for Harness {
     }
 }
 
+/// Runs the harness to its end, and says what went wrong first: it goes on with the others when a driver fails or takes too
+/// long, or when a client was refused.
+fn watched(bench: &mut Command) -> Result<(ExitStatus, Option<String>)> {
+    let mut child = bench.stderr(Stdio::piped()).spawn().map_err(|e| format!("python3 does not start: {e}"))?;
+    let mut trouble = None;
+    for line in child.stderr.take().into_iter().flat_map(|told| BufReader::new(told).lines()).map_while(io::Result::ok)
+    {
+        println!("{line}");
+        if ["FAILED", "TIMEOUT", "REJECTED"].iter().any(|word| line.starts_with(word)) {
+            trouble.get_or_insert(line);
+        }
+    }
+    let status = child.wait().map_err(|e| format!("python3: {e}"))?;
+    Ok((status, trouble))
+}
+
 /// The peers in Rust, the authority and the limits; a CA; the packages for Python and Node, all as the harness locks them.
 fn build(sources: &Path, home: &Path) -> Result<()> {
     // our settings for cargo are not theirs: those that it finds from its folder, those that we were given by it
@@ -187,4 +200,19 @@ fn build_ours(home: &Path) -> Result<PathBuf> {
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port: {e}"))?;
     listener.local_addr().map(|address| address.port()).map_err(|e| format!("no free port: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_first_is_told_though_the_harness_goes_on() {
+        let says = |script: &str| watched(Command::new("sh").args(["-c", script])).unwrap();
+        let (status, trouble) = says("echo noise >&2; echo 'FAILED d hit1 1 why' >&2; echo 'TIMEOUT e herd' >&2");
+        assert!(status.success());
+        assert_eq!(trouble.as_deref(), Some("FAILED d hit1 1 why"));
+        let (status, trouble) = says("echo 'it FAILED' >&2; exit 3");
+        assert_eq!((status.code(), trouble), (Some(3), None));
+    }
 }
