@@ -96,6 +96,8 @@ struct Token {
 /// A request that the authority has, and who wants its outcome.
 struct Flight {
     request: usize,
+    /// When its request was sent: a token's life counts from then.
+    sent_at: u64,
     /// Which flight it is, the first being 0.
     number: usize,
     claims: bool,
@@ -179,9 +181,10 @@ impl Model {
             }
             (None, _) => {
                 let credential = self.credential;
-                let (request, number, waiting) = (self.send(), self.begun, Vec::new());
+                let (request, sent_at, number, waiting) = (self.send(), self.now, self.begun, Vec::new());
                 let (current, again, behind) = (true, false, false);
-                self.flights.push(Flight { request, number, claims, current, credential, again, waiting, behind });
+                let flight = Flight { request, sent_at, number, claims, current, credential, again, waiting, behind };
+                self.flights.push(flight);
                 self.begun += 1;
                 self.flights.len() - 1
             }
@@ -194,15 +197,17 @@ impl Model {
         let (credential, again) = (self.flights[index].credential, self.flights[index].again);
         if answer == Answer::WrongSecret && credential != self.credential && !again {
             let (request, credential) = (self.send(), self.credential);
-            let flight = &mut self.flights[index];
-            (flight.request, flight.credential, flight.again) = (request, credential, true);
+            let (flight, now) = (&mut self.flights[index], self.now);
+            (flight.request, flight.sent_at, flight.credential, flight.again) = (request, now, credential, true);
             return;
         }
         let flight = self.flights.remove(index);
+        let in_time = |life: Life| self.now <= flight.sent_at + life.expires_at;
         let (kind, wait) = match answer {
-            Answer::Long => return self.arrives(flight, LONG),
-            Answer::Short => return self.arrives(flight, SHORT),
-            Answer::Ill => (ErrorKind::Transport, None),
+            Answer::Long if in_time(LONG) => return self.arrives(flight, LONG),
+            Answer::Short if in_time(SHORT) => return self.arrives(flight, SHORT),
+            // a token that has expired on its way is none
+            Answer::Long | Answer::Short | Answer::Ill => (ErrorKind::Transport, None),
             Answer::Throttled => (ErrorKind::Throttled, Some(RETRY_AFTER)),
             Answer::Denied | Answer::WrongSecret => (ErrorKind::Denied, None),
         };
@@ -221,7 +226,7 @@ impl Model {
     }
 
     fn arrives(&mut self, flight: Flight, life: Life) {
-        let at = |after| self.now + after;
+        let at = |after| flight.sent_at + after;
         let (refresh_at, margin_at, expires_at) = (at(life.refresh_at), at(life.margin_at), at(life.expires_at));
         let token = Token { of_request: flight.request, refresh_at, margin_at, expires_at };
         // what was asked for before the kept token was is older than it
