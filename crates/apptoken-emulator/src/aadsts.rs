@@ -197,7 +197,7 @@ table! {
     /// On demand.
     PublicClient = 700025, "invalid_client", 401, PAGE,
         "The application is a public client, which must not present 'client_secret' or 'client_assertion'.";
-    /// On demand.
+    /// One that the application lists as revoked.
     CertificateRevoked = 7000214, "invalid_client", 401, PAGE,
         "The certificate that signed the client assertion has been revoked.";
     /// On demand.
@@ -206,9 +206,13 @@ table! {
     /// On demand.
     AssertionSignature = 7000274, "invalid_client", 401, PAGE,
         "The signature of the client assertion could not be accepted.";
-    /// On demand.
+    /// A chain that is good, of a name that is not the application's.
     SubjectNameUnknown = 700030, "invalid_client", 401, PAGE,
-        "The subject name of the certificate in the client assertion is not authorised for the application.";
+        "The subject name of the certificate in the client assertion is not authorised for the application.{}";
+    /// For an application that trusts by subject name and issuer: `x5c` does not lead to its authority. Simulated: the
+    /// status is the rule's.
+    CertificateChain = 7000213, "invalid_client", 401, PAGE,
+        "The certificate chain of the client assertion is not accepted for application '{}'. [Reason - {}]";
     /// On demand.
     SigningKeyType = 5002730, "invalid_request", 400, PAGE,
         "The type of the key that signed the token is not supported.";

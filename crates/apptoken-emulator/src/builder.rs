@@ -16,8 +16,9 @@ use crate::issuer::IssuerMode;
 use crate::limits::Limits;
 use crate::own::OwnError;
 use crate::seed::{
-    SecretText, Seed, SeedAdminApplication, SeedAppRole, SeedApplication, SeedCertificate, SeedFederatedCredential,
-    SeedManagedIdentity, SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
+    SecretText, Seed, SeedAdminApplication, SeedAppRole, SeedApplication, SeedCertificate, SeedCertificateAuthority,
+    SeedFederatedCredential, SeedManagedIdentity, SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant,
+    SeedTrustedSubjectName, SeedUser,
 };
 use crate::store::DataFolderError;
 use crate::workload::WorkloadIssuers;
@@ -283,6 +284,18 @@ impl TenantBuilder {
         self
     }
 
+    /// An authority whose certificates applications registered here may trust by subject name and issuer: its root, and
+    /// intermediate ones that clients need not send. Gives the id for [`ApplicationBuilder::trusted_subject_name`].
+    pub fn certificate_authority(&mut self, display_name: impl Into<String>, certificates: &[Certificate]) -> Uuid {
+        let id = Uuid::new_v4();
+        self.tenant.trusted_certificate_authorities.push(SeedCertificateAuthority {
+            id,
+            display_name: display_name.into(),
+            certificates: certificates.iter().map(Certificate::x5c).collect(),
+        });
+        id
+    }
+
     /// A bootstrap administrator with this secret: an application that may do through Graph what an administrator does,
     /// such as to register others, give them credentials and grant them roles. Gives its `client_id`.
     pub fn admin_application(&mut self, secret: impl Into<String>) -> Uuid {
@@ -394,6 +407,17 @@ impl ApplicationBuilder {
     pub fn certificate(&mut self, certificate: &Certificate) -> &mut Self {
         let certificate = certificate.to_pem();
         self.seed.key_credentials.push(SeedCertificate { certificate, ..SeedCertificate::default() });
+        self
+    }
+
+    /// As a daemon: certificates with this common name or DNS name, from this authority of its tenant, are its own,
+    /// without being registered. Clients must send them (`x5c`); a new certificate needs no change here.
+    pub fn trusted_subject_name(&mut self, authority: Uuid, subject_name: impl Into<String>) -> &mut Self {
+        self.seed.trusted_subject_name_and_issuers.push(SeedTrustedSubjectName {
+            authority_id: authority,
+            subject_name: subject_name.into(),
+            revoked_certificate_identifiers: Vec::new(),
+        });
         self
     }
 

@@ -63,9 +63,10 @@ mod workload;
 pub use builder::{ApplicationBuilder, EmulatorBuilder, ManagedIdentityBuilder, StartError, TenantBuilder};
 pub use clock::EmulatorClock;
 pub use directory::{
-    AppRole, AppRoleAssignment, Application, Directory, DirectoryError, FederatedCredential, Group, KeyCredential,
-    ManagedIdentity, MemberType, NewSecret, OptionalClaim, OptionalClaims, RequiredResourceAccess, Secret, SeedError,
-    ServicePrincipal, SignInAudience, Snapshot, Tenant, TokenVersion, User,
+    AppRole, AppRoleAssignment, Application, CertificateAuthority, Directory, DirectoryError, FederatedCredential,
+    Group, KeyCredential, ManagedIdentity, MemberType, NewSecret, OptionalClaim, OptionalClaims,
+    RequiredResourceAccess, Secret, SeedError, ServicePrincipal, SignInAudience, Snapshot, Tenant, TokenVersion,
+    TrustedSubjectName, User,
 };
 pub use emulator::Emulator;
 pub use faults::{Fault, FaultRule, Faults};

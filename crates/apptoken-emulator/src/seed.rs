@@ -89,6 +89,10 @@ pub struct SeedTenant {
     #[serde(default)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<SeedGroup>,
+    /// Authorities that applications registered here may name, to trust certificates by subject name and issuer.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_certificate_authorities: Vec<SeedCertificateAuthority>,
     /// An application that may do through Graph what an administrator does: register others, give them credentials,
     /// grant them roles. Without it there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -227,6 +231,11 @@ pub struct SeedApplication {
     #[serde(default)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_credentials: Vec<SeedCertificate>,
+    /// Certificates that it trusts by subject name and issuer, instead of by thumbprint: with them, a client assertion
+    /// that brings `x5c` is judged by its chain alone.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_subject_name_and_issuers: Vec<SeedTrustedSubjectName>,
     /// Whose tokens stand for a credential of its own.
     #[serde(default)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -334,6 +343,36 @@ pub struct SeedCertificate {
     pub display_name: String,
     /// PEM text, or the base64 of the DER.
     pub certificate: String,
+}
+
+/// A certificate authority that a tenant of a seed knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedCertificateAuthority {
+    /// By which applications name it.
+    pub id: Uuid,
+    /// Name for people.
+    #[serde(default)]
+    pub display_name: String,
+    /// Its root, or several, and the intermediate ones that clients need not send: each PEM text (of one or more), or the
+    /// base64 of the DER.
+    pub certificates: Vec<String>,
+}
+
+/// Certificates that an application of a seed trusts by their name and who issued them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedTrustedSubjectName {
+    /// One of `trustedCertificateAuthorities` of the application's home tenant.
+    pub authority_id: Uuid,
+    /// The common name of the certificate's subject, or one of its DNS names; letter case does not count.
+    pub subject_name: String,
+    /// Certificates that are revoked (7000214): serial numbers or thumbprints, in hex.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked_certificate_identifiers: Vec<String>,
 }
 
 /// A federated identity credential in a seed.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
+mod subject_names;
 
 use apptoken_emulator::CredentialKind;
 use apptoken_jose::{Algorithm, base64url, jws};

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use base64::Engine;
 use der::Decode;
+use x509_cert::TbsCertificate;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{KeyUsage, SubjectAltName};
 
 use crate::key::RSA_ENCRYPTION;
 use crate::{KeyError, PublicKey, base64url, pem};
@@ -22,6 +25,8 @@ struct Inner {
 struct Facts {
     subject: String,
     issuer: String,
+    names: Vec<String>,
+    signs: bool,
     not_before: i64,
     not_after: i64,
     key: Result<PublicKey, KeyError>,
@@ -133,6 +138,19 @@ impl Certificate {
         self.0.facts.as_ref().map_or("", |facts| &facts.issuer)
     }
 
+    /// The subject's common name, then the DNS names of the subject's alternative names: what trust by subject name and
+    /// issuer compares. Empty when the parser could not read them.
+    #[must_use]
+    pub fn subject_names(&self) -> &[String] {
+        self.0.facts.as_ref().map_or(&[], |facts| &facts.names)
+    }
+
+    /// Whether its key usage lets the key sign data; one that says nothing of key usage does (RFC 5280 §4.2.1.3).
+    #[must_use]
+    pub fn allows_digital_signature(&self) -> bool {
+        self.0.facts.as_ref().is_some_and(|facts| facts.signs)
+    }
+
     /// Valid from, Unix seconds; the distant past when the parser could not read it.
     #[must_use]
     pub fn not_before(&self) -> i64 {
@@ -194,11 +212,27 @@ impl Facts {
         Self {
             subject: tbs.subject().to_string(),
             issuer: tbs.issuer().to_string(),
+            names: subject_names(tbs),
+            signs: match tbs.get_extension::<KeyUsage>() {
+                Ok(usage) => usage.is_none_or(|(_, usage)| usage.digital_signature()),
+                Err(_) => false,
+            },
             not_before: seconds(tbs.validity().not_before),
             not_after: seconds(tbs.validity().not_after),
             key,
         }
     }
+}
+
+fn subject_names(tbs: &TbsCertificate) -> Vec<String> {
+    let common_name = tbs.subject().common_name().ok().flatten().map(|name| name.value().into_owned());
+    let alternative =
+        tbs.get_extension::<SubjectAltName>().ok().flatten().map(|(_, names)| names.0).unwrap_or_default();
+    let dns = alternative.into_iter().filter_map(|name| match name {
+        GeneralName::DnsName(name) => Some(name.to_string()),
+        _ => None,
+    });
+    common_name.into_iter().chain(dns).collect()
 }
 
 /// RFC 7468 §5.1; the others are OpenSSL's.

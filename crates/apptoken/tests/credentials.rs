@@ -219,6 +219,38 @@ async fn a_chain_is_sent_leaf_first() {
     assert_eq!(subjects.collect::<Vec<_>>(), ["CN=chained", "CN=intermediate", "CN=root"]);
 }
 
+/// By subject name and issuer: nothing of the certificate is registered, and without `x5c` nothing is known of it.
+#[tokio::test]
+async fn a_chain_is_trusted_by_its_name() {
+    let chain = apptoken_jose::pfx::open(keys::PFX_CHAIN, keys::PFX_PASSWORD.as_bytes()).unwrap().chain;
+    let root = chain.into_iter().find(|one| one.subject() == "CN=root").unwrap();
+    let mut app = uuid::Uuid::nil();
+    let world = World::start_with(|builder| {
+        builder.tenant("named", |tenant| {
+            let authority = tenant.certificate_authority("ours", &[root]);
+            app = tenant.application("Named", |app| {
+                app.trusted_subject_name(authority, "chained");
+            });
+        })
+    })
+    .await;
+    let client = |send| {
+        let chained = Certificate::from_pfx(keys::PFX_CHAIN, &SecretString::from(keys::PFX_PASSWORD)).unwrap();
+        apptoken::ConfidentialClient::builder(app.to_string())
+            .tenant("named.onmicrosoft.com")
+            .authority(world.entra.authority())
+            .add_root_certificate_pem(world.entra.ca_pem())
+            .clock(world.clock.clone())
+            .certificate(chained)
+            .send_x5c(send)
+            .build()
+            .unwrap()
+    };
+    client(true).acquire_token_for_client([GRAPH]).await.unwrap();
+    let error = client(false).acquire_token_for_client([GRAPH]).await.unwrap_err();
+    assert!(error.denied().unwrap().has_code(700027), "{error:?}");
+}
+
 #[tokio::test]
 async fn extra_claims_stand_beside_the_assertions_own() {
     let world = World::start().await;

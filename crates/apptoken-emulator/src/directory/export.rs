@@ -45,6 +45,7 @@ impl Snapshot {
             preferred_language,
             users,
             groups,
+            certificate_authorities,
             principals,
             resources: _,
         } = tenant;
@@ -72,6 +73,7 @@ impl Snapshot {
             preferred_language: preferred_language.clone(),
             users: users.iter().map(User::to_seed).collect(),
             groups: groups.iter().map(Group::to_seed).collect(),
+            trusted_certificate_authorities: certificate_authorities.iter().cloned().map(Into::into).collect(),
             // an application like any other by now
             admin_application: None,
             microsoft_service_principals: microsofts,
@@ -108,6 +110,7 @@ impl Application {
             required_resource_access,
             secrets,
             certificates,
+            trusted_subject_names,
             federated,
             agent_blueprint,
             managed_identity: _,
@@ -131,6 +134,7 @@ impl Application {
             required_resource_access: required_resource_access.iter().map(RequiredResourceAccess::to_seed).collect(),
             password_credentials: secrets.iter().map(Secret::to_seed).collect(),
             key_credentials: certificates.iter().map(KeyCredential::to_seed).collect(),
+            trusted_subject_name_and_issuers: trusted_subject_names.iter().cloned().map(Into::into).collect(),
             federated_identity_credentials: federated.iter().map(FederatedCredential::to_seed).collect(),
             agent_identity_blueprint_id: *agent_blueprint,
             service_principals: Some(present.iter().map(|(tenant, principal)| principal.to_seed(tenant)).collect()),

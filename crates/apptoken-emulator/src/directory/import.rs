@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use apptoken_jose::{Certificate, base64url};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -11,7 +10,7 @@ use super::model::{
     User, resource_key, sha256,
 };
 use super::properties::{self, Properties, Unfit};
-use super::{FederatedCredential, Snapshot, admin_application, guid};
+use super::{CertificateAuthority, FederatedCredential, Snapshot, admin_application, certificates, guid};
 use crate::seed::{
     Seed, SeedAppRole, SeedApplication, SeedAssignment, SeedCertificate, SeedFederatedCredential, SeedGroup,
     SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant, SeedUser,
@@ -143,6 +142,7 @@ impl Snapshot {
                 .map(|code| code.to_ascii_lowercase()),
             users: Vec::with_capacity(seed.users.len()),
             groups: Vec::new(),
+            certificate_authorities: CertificateAuthority::of_seeds(&seed.trusted_certificate_authorities, path)?,
             principals: Default::default(),
             resources: Default::default(),
         };
@@ -219,6 +219,8 @@ impl Snapshot {
             }
             app_roles.push(AppRole::of_seed(role));
         }
+        let trusted_subject_names =
+            self.subject_names_of_seed(home_tenant, &seed.trusted_subject_name_and_issuers, path)?;
         let mut application = Application {
             app_id,
             id: seed.id.unwrap_or_else(Uuid::new_v4),
@@ -232,6 +234,7 @@ impl Snapshot {
             required_resource_access: Vec::new(),
             secrets: secrets.collect::<Result<_, _>>()?,
             certificates: certificates.collect::<Result<_, _>>()?,
+            trusted_subject_names,
             federated: Vec::new(),
             single_use_assertions: seed.single_use_assertions,
             agent_blueprint: seed.agent_identity_blueprint_id,
@@ -534,13 +537,7 @@ pub(crate) fn is_domain(text: &str) -> bool {
 
 fn certificate(seed: &SeedCertificate, path: &str) -> Result<KeyCredential, SeedError> {
     let wrong = |error: apptoken_jose::KeyError| SeedError::new(path, error.to_string());
-    let certificate = if seed.certificate.contains("-----BEGIN") {
-        Certificate::from_pem(seed.certificate.as_bytes()).map_err(wrong)?.swap_remove(0)
-    } else {
-        let der = base64url::decode_lenient(&seed.certificate)
-            .map_err(|_| SeedError::new(path, "neither PEM nor the base64 of a DER certificate"))?;
-        Certificate::from_der(der).map_err(wrong)?
-    };
+    let certificate = certificates(&seed.certificate).map_err(|why| SeedError::new(path, why))?.swap_remove(0);
     KeyCredential::new(seed.key_id.unwrap_or_else(Uuid::new_v4), &seed.display_name, certificate).map_err(wrong)
 }
 

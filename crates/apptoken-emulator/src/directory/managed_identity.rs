@@ -76,6 +76,7 @@ impl Snapshot {
             required_resource_access: Vec::new(),
             secrets: Vec::new(),
             certificates: Vec::new(),
+            trusted_subject_names: Vec::new(),
             federated: Vec::new(),
             single_use_assertions: false,
             agent_blueprint: None,

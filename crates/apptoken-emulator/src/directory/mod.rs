@@ -13,6 +13,7 @@ mod optional_claims;
 mod owners;
 pub(crate) mod properties;
 mod registration;
+mod subject_names;
 mod update;
 
 use std::collections::HashMap;
@@ -30,11 +31,13 @@ pub use model::{
     Secret, ServicePrincipal, SignInAudience, Tenant, TokenVersion, User,
 };
 pub use optional_claims::{OptionalClaim, OptionalClaims};
+pub use subject_names::{CertificateAuthority, TrustedSubjectName};
 
 pub(crate) use admin::admin_application;
 pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};
 pub(crate) use model::{guid, resource_key, sha256};
 pub(crate) use owners::Owned;
+pub(crate) use subject_names::certificates;
 pub(crate) use update::{ApplicationChange, Key, PrincipalChange};
 
 use crate::clock::EmulatorClock;

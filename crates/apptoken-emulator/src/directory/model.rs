@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::federated::FederatedCredential;
 use super::optional_claims::OptionalClaims;
+use super::subject_names::{CertificateAuthority, TrustedSubjectName};
 
 /// An organisation's directory.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct Tenant {
     pub users: Vec<User>,
     /// Its groups, for Graph to read.
     pub groups: Vec<Group>,
+    /// Authorities whose certificates its applications may trust by subject name.
+    pub certificate_authorities: Vec<CertificateAuthority>,
     /// Applications present here, by application id.
     #[serde(skip)]
     pub(crate) principals: HashMap<Uuid, Arc<ServicePrincipal>>,
@@ -104,6 +107,8 @@ pub struct Application {
     pub secrets: Vec<Secret>,
     /// Its certificates.
     pub certificates: Vec<KeyCredential>,
+    /// Certificates that it trusts by subject name and issuer.
+    pub trusted_subject_names: Vec<TrustedSubjectName>,
     /// Whose tokens stand for a credential of its own.
     pub federated: Vec<FederatedCredential>,
     /// Takes each client assertion of its own (`jti`) once. Entra is not known to.

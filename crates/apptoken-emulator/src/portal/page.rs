@@ -145,6 +145,8 @@ const NOTICES: &[(&str, &str)] = &[
     ("secret-removed", "The secret was deleted: it is refused from now on."),
     ("certificate", "The certificate was registered."),
     ("certificate-removed", "The certificate was deleted: it is refused from now on."),
+    ("subject-name", "The application trusts certificates of this name."),
+    ("subject-name-removed", "The application trusts certificates of this name no more."),
     ("federated", "The federated credential was added."),
     ("federated-removed", "The federated credential was deleted."),
     ("uri", "The App ID URI was added."),

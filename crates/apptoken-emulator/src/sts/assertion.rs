@@ -2,7 +2,7 @@
 //! key signed, for whom, and when. Strict in what counts, lenient in how real clients write it.
 
 use apptoken_jose::jws::{Header, Unverified};
-use apptoken_jose::{Algorithm, JwsError, base64url};
+use apptoken_jose::{Algorithm, Certificate, JwsError, base64url};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -28,8 +28,12 @@ impl Verifier<'_> {
     pub(crate) fn verify(&self, jwt: &Unverified<'_>) -> Result<(), Refusal> {
         self.algorithm(jwt.header())?;
         self.named(jwt.claims())?;
-        let key = self.key(jwt.header())?;
-        jwt.verify(&key.key, ALLOWED).map_err(|error| self.bad_signature(key, error))?;
+        if self.application.trusted_subject_names.is_empty() || jwt.header().x5c.is_empty() {
+            let key = self.key(jwt.header())?;
+            jwt.verify(&key.key, ALLOWED).map_err(|error| self.bad_signature(key, error))?;
+        } else {
+            self.by_subject_name(jwt)?;
+        }
         self.audience(jwt.claims())?;
         in_time(jwt.claims(), self.now)
     }
@@ -82,12 +86,22 @@ impl Verifier<'_> {
             let reason = format!("The key was not found, Thumbprint of key used by client: '{shown}'");
             return Err(self.refuse_key(&reason, &shown));
         };
-        let (start, end) = (credential.certificate.not_before(), credential.certificate.not_after());
+        self.certificate_in_time(&credential.certificate, |reason, shown| self.refuse_key(reason, shown))?;
+        Ok(credential)
+    }
+
+    /// `expired` makes the refusal of one that is no more valid, of the reason and its thumbprint.
+    pub(super) fn certificate_in_time(
+        &self,
+        certificate: &Certificate,
+        expired: impl FnOnce(&str, &str) -> Refusal,
+    ) -> Result<(), Refusal> {
+        let (start, end) = (certificate.not_before(), certificate.not_after());
         if self.now > end {
-            let shown = credential.certificate.thumbprint_hex();
+            let shown = certificate.thumbprint_hex();
             let (start, end) = (precise(start), precise(end));
             let reason = format!("The key used is expired, Thumbprint: '{shown}', valid from {start} until {end}");
-            return Err(self.refuse_key(&reason, &shown).evidence("time", format!("until {end}"), precise(self.now)));
+            return Err(expired(&reason, &shown).evidence("time", format!("until {end}"), precise(self.now)));
         }
         if self.now + SKEW < start {
             let (app, start, end) = (self.application.app_id.to_string(), precise(start), precise(end));
@@ -97,7 +111,7 @@ impl Verifier<'_> {
                 precise(self.now),
             ));
         }
-        Ok(credential)
+        Ok(())
     }
 
     fn bad_signature(&self, key: &KeyCredential, error: JwsError) -> Refusal {
@@ -247,7 +261,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-const ALLOWED: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Ps256];
+pub(super) const ALLOWED: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Ps256];
 
 /// Seconds by which a client's clock may be off.
 pub(super) const SKEW: i64 = 300;

@@ -2,6 +2,7 @@
 //! note a client assertion's use.
 
 mod assertion;
+mod chain;
 mod claims;
 mod federated;
 mod form;

@@ -101,7 +101,7 @@ pub(crate) fn same_certificate(
     let for_whom = jwt.claims().get("cnf").and_then(|cnf| cnf.get("x5t#S256")).and_then(Value::as_str);
     let named = match (for_whom, own) {
         (Some(confirmed), _) => Some(confirmed),
-        // The header's thumbprint has been verified: it found the key that verified the signature.
+        // The header's thumbprint has been verified: it is that of the key that verified the signature.
         (None, true) => header.x5t_s256.as_deref().or(header.x5t.as_deref()).or(header.kid.as_deref()),
         (None, false) => None,
     };

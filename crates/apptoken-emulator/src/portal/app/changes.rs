@@ -7,7 +7,7 @@ use crate::directory::{DirectoryError, OptionalClaims, SignInAudience, TokenVers
 use crate::endpoints::Response;
 use crate::portal::form::Form;
 use crate::portal::page::{Desk, go, not_found};
-use crate::seed::{SeedAppRole, SeedServicePrincipal};
+use crate::seed::{SeedAppRole, SeedServicePrincipal, SeedTrustedSubjectName};
 
 /// One form: `action` is the last part of its address.
 pub(in crate::portal) async fn change(desk: &Desk<'_>, app: &str, action: &str, form: &Form) -> Response {
@@ -57,6 +57,18 @@ fn plain(desk: &Desk<'_>, app: &str, action: &str, form: &Form) -> Option<Result
             let id = Uuid::try_parse(form.get("id")).unwrap_or_default();
             keyring.forget(|kept| kept.id == id);
             done(directory.remove_certificate(app, form.get("thumbprint")), "certificate-removed")
+        }
+        "subject-names" => {
+            let trusted = SeedTrustedSubjectName {
+                authority_id: Uuid::try_parse(form.get("authority")).unwrap_or_default(),
+                subject_name: form.get("name").to_owned(),
+                ..SeedTrustedSubjectName::default()
+            };
+            done(directory.trust_subject_name(app, &trusted), "subject-name")
+        }
+        "subject-name-removed" => {
+            let authority = Uuid::try_parse(form.get("authority")).unwrap_or_default();
+            done(directory.distrust_subject_name(app, authority, form.get("name")), "subject-name-removed")
         }
         "federated" => match credentials::federated(desk.state, form) {
             Ok(credential) => done(directory.add_federated_credential(app, &credential).map(|_| ()), "federated"),
@@ -121,6 +133,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("secret", "credentials"),
     ("certificate", "credentials"),
     ("federated", "credentials"),
+    ("subject-name", "credentials"),
     ("uri", "expose"),
     ("version", "expose"),
     ("claims", "expose"),

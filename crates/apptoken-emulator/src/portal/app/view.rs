@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use crate::directory::{AppRole, Application, OptionalClaims, Snapshot, TokenVersion};
+use crate::directory::{
+    AppRole, Application, CertificateAuthority, OptionalClaims, Snapshot, TokenVersion, TrustedSubjectName,
+};
 use crate::portal::words;
 
 /// What the page shows of an application.
@@ -25,6 +27,9 @@ pub(super) struct AppView {
     pub(super) roles: Vec<AppRole>,
     pub(super) secrets: Vec<Credential>,
     pub(super) certificates: Vec<Credential>,
+    pub(super) subject_names: Vec<SubjectName>,
+    /// Authorities to choose from: id and name.
+    pub(super) authorities: Vec<(String, String)>,
     pub(super) federated: Vec<crate::directory::FederatedCredential>,
     pub(super) permissions: Vec<Permission>,
     pub(super) presences: Vec<Presence>,
@@ -43,6 +48,14 @@ pub(super) struct Credential {
     pub(super) until: String,
     pub(super) state: String,
     pub(super) expired: bool,
+}
+
+/// Certificates that the application trusts by name.
+pub(super) struct SubjectName {
+    pub(super) name: String,
+    pub(super) authority: String,
+    pub(super) authority_id: String,
+    pub(super) revoked: Vec<String>,
 }
 
 /// An app role that the application asks for.
@@ -112,6 +125,10 @@ impl AppView {
             roles: app.app_roles.clone(),
             secrets: app.secrets.iter().map(|secret| secret_view(secret, now)).collect(),
             certificates: app.certificates.iter().map(|credential| certificate_view(credential, now)).collect(),
+            subject_names: app.trusted_subject_names.iter().map(|one| subject_name(app, directory, one)).collect(),
+            authorities: home.map_or_else(Vec::new, |tenant| {
+                tenant.certificate_authorities.iter().map(|one| (one.id.to_string(), authority_name(one))).collect()
+            }),
             federated: app.federated.clone(),
             waiting: permissions.iter().filter(|permission| !permission.granted).count(),
             permissions,
@@ -184,6 +201,23 @@ impl Api {
 
 fn named(name: &str) -> String {
     if name.is_empty() { "—".into() } else { name.into() }
+}
+
+fn subject_name(app: &Application, directory: &Snapshot, one: &TrustedSubjectName) -> SubjectName {
+    let authority = directory.certificate_authority(app.home_tenant.unwrap_or_default(), one.authority_id);
+    SubjectName {
+        name: one.subject_name.clone(),
+        authority: authority.map_or_else(|| one.authority_id.to_string(), authority_name),
+        authority_id: one.authority_id.to_string(),
+        revoked: one.revoked.clone(),
+    }
+}
+
+fn authority_name(authority: &CertificateAuthority) -> String {
+    match (authority.display_name.as_str(), authority.roots.first()) {
+        ("", Some(root)) => root.subject().to_owned(),
+        (name, _) => name.to_owned(),
+    }
 }
 
 fn secret_view(secret: &crate::directory::Secret, now: i64) -> Credential {
