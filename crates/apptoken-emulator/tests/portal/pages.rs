@@ -5,7 +5,7 @@ use std::time::Duration;
 use apptoken_emulator::{SignInAudience, TokenVersion};
 use uuid::Uuid;
 
-use super::common::{API_V2, CONTOSO, DAEMON, FABRIKAM, GRAPH, start};
+use super::common::{API_V2, CONTOSO, DAEMON, FABRIKAM, GRAPH, describe, start, start_with};
 use super::visitor::Visitor;
 
 #[tokio::test]
@@ -128,6 +128,39 @@ async fn a_daemon_from_nothing_to_a_token_with_a_role() {
     assert!(directory.snapshot().application(app_id).is_none());
     let bad = visitor.post(&format!("/portal/apps/{GRAPH}/version"), &[("version", "2")]).await;
     assert_eq!(bad.status, 422, "Microsoft's own stay as they are");
+}
+
+#[tokio::test]
+async fn names_of_an_authority_are_trusted_and_not() {
+    let made = std::time::UNIX_EPOCH + Duration::from_secs(1_795_384_015);
+    let (root, _) = apptoken_jose::issue::self_signed("ours", made, 10).unwrap();
+    let (mut app, mut authority) = (Uuid::nil(), Uuid::nil());
+    let builder = describe().tenant("trusting", |tenant| {
+        authority = tenant.certificate_authority("Our <CA>", &[root]);
+        app = tenant.application("Trusting", |_| ());
+    });
+    let entra = start_with(builder).await;
+    let visitor = Visitor::of(&entra).await;
+    let names = || {
+        let snapshot = entra.emulator.directory().snapshot();
+        let trusted = snapshot.application(app).unwrap().trusted_subject_names.iter();
+        trusted.map(|one| (one.authority_id, one.subject_name.clone())).collect::<Vec<_>>()
+    };
+    let at = |form: &str| format!("/portal/apps/{app}/{form}");
+    let (ours, name) = (authority.to_string(), "daemon.contoso.com");
+    visitor.post(&at("subject-names"), &[("authority", &ours), ("name", name)]).await.location();
+    assert_eq!(names(), [(authority, name.to_owned())]);
+    let page = visitor.get(&format!("/portal/apps/{app}")).await;
+    page.has(name);
+    page.has("Trusted by subject name and issuer");
+    assert!(!page.html.contains("Our <CA>"));
+    for (authority, name) in [("x", name), (&*ours, " ")] {
+        let refused = visitor.post(&at("subject-names"), &[("authority", authority), ("name", name)]).await;
+        assert_eq!(refused.status, 422);
+    }
+    visitor.post(&at("subject-name-removed"), &[("authority", &ours), ("name", name)]).await.location();
+    assert_eq!(names(), []);
+    assert!(!visitor.get(&format!("/portal/apps/{DAEMON}")).await.html.contains("Trusted by subject name"));
 }
 
 #[tokio::test]

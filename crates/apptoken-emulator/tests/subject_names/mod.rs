@@ -1,5 +1,7 @@
 //! Trust by subject name and issuer: a certificate is renewed and nothing is changed here; all else is refused.
 
+use std::slice::from_ref;
+
 use apptoken_emulator::{ApplicationBuilder, Emulator, Seed};
 use apptoken_jose::{Algorithm, Certificate, SigningKey, jws};
 use rcgen::{
@@ -29,7 +31,7 @@ async fn a_renewed_certificate_needs_no_change() {
             assert_eq!(answer.status, 200, "{}", answer.json);
         }
     }
-    let header = header(&[first.certificate.clone()], false);
+    let header = header(from_ref(&first.certificate), false);
     assert_eq!(entra.present_with(&header, &first.key).await.status, 200, "the thumbprint may be left out");
     let token = entra.present(&alone(&renewed), &renewed.key).await.json["access_token"].clone();
     assert_eq!(entra.claims(token.as_str().unwrap()).await["appidacr"], "2");
@@ -63,10 +65,10 @@ async fn each_refusal_has_both_sides() {
         assert!(evidence.expected.contains(expected) && evidence.presented.contains(presented), "{said} {evidence:?}");
         testkit::witness(&logged);
     }
-    let described = entra.present(&[stranger.certificate.clone()], &stranger.key).await.json;
+    let described = entra.present(from_ref(&stranger.certificate), &stranger.key).await.json;
     assert!(described["error_description"].as_str().unwrap().contains(names), "{described}");
 
-    let mut unlike = header(&[good.certificate.clone()], true);
+    let mut unlike = header(from_ref(&good.certificate), true);
     unlike.insert("x5t#S256".into(), stranger.certificate.x5t_s256().into());
     let mut unread = header(&[], true);
     unread.insert("x5c".into(), json!(["AAAA"]));
@@ -85,8 +87,8 @@ async fn the_chain_and_the_thumbprint_do_not_stand_in_for_each_other() {
     })
     .await;
     let code = |answer: common::Answer| answer.json["error_codes"][0].clone();
-    assert_eq!(code(entra.present(&[registered.certificate.clone()], &registered.key).await), 7000213);
-    let mut bare = header(&[registered.certificate.clone()], true);
+    assert_eq!(code(entra.present(from_ref(&registered.certificate), &registered.key).await), 7000213);
+    let mut bare = header(from_ref(&registered.certificate), true);
     bare.remove("x5c");
     assert_eq!(entra.present_with(&bare, &registered.key).await.status, 200);
     bare.insert("x5t#S256".into(), good.certificate.x5t_s256().into());
@@ -97,10 +99,10 @@ async fn the_chain_and_the_thumbprint_do_not_stand_in_for_each_other() {
     let trusted = directory.snapshot().application(DAEMON).unwrap().trusted_subject_names[0].clone();
     assert!(directory.distrust_subject_name(&daemon, trusted.authority_id, "another").is_err());
     directory.distrust_subject_name(&daemon, trusted.authority_id, NAME).unwrap();
-    assert_eq!(code(entra.present(&[good.certificate.clone()], &good.key).await), 700027);
-    assert_eq!(entra.present(&[registered.certificate.clone()], &registered.key).await.status, 200);
+    assert_eq!(code(entra.present(from_ref(&good.certificate), &good.key).await), 700027);
+    assert_eq!(entra.present(from_ref(&registered.certificate), &registered.key).await.status, 200);
     directory.trust_subject_name(&daemon, &trusted.into()).unwrap();
-    assert_eq!(entra.present(&[good.certificate.clone()], &good.key).await.status, 200);
+    assert_eq!(entra.present(from_ref(&good.certificate), &good.key).await.status, 200);
 }
 
 /// By thumbprint and by serial number, and all of it goes through an export.
@@ -141,7 +143,7 @@ async fn what_a_seed_says_of_it() {
     assert_eq!(kept.trusted_subject_names, trusted(&export));
     for entra in [entra, again] {
         for (leaf, code) in [(&good, None), (&one, Some(7000214)), (&two, Some(7000214))] {
-            let answer = entra.present(&[leaf.certificate.clone()], &leaf.key).await;
+            let answer = entra.present(from_ref(&leaf.certificate), &leaf.key).await;
             assert_eq!(answer.json["error_codes"][0].as_u64(), code, "{}", answer.json);
         }
     }
