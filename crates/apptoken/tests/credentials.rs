@@ -221,27 +221,28 @@ async fn a_chain_is_sent_leaf_first() {
 
 /// By subject name and issuer: nothing of the certificate is registered, and without `x5c` nothing is known of it.
 #[tokio::test]
-async fn a_chain_is_trusted_by_its_name() {
-    let chain = apptoken_jose::pfx::open(keys::PFX_CHAIN, keys::PFX_PASSWORD.as_bytes()).unwrap().chain;
-    let root = chain.into_iter().find(|one| one.subject() == "CN=root").unwrap();
+async fn a_certificate_is_trusted_by_its_name() {
+    let now = apptoken::clock::Clock::system_time(&apptoken::clock::SystemClock);
+    let (x509, key) = apptoken_jose::issue::self_signed("daemon.contoso.com", now, 10).unwrap();
+    let key = key.to_pkcs8_pem().unwrap();
     let mut app = uuid::Uuid::nil();
     let world = World::start_with(|builder| {
         builder.tenant("named", |tenant| {
-            let authority = tenant.certificate_authority("ours", &[root]);
+            let authority = tenant.certificate_authority("itself", std::slice::from_ref(&x509));
             app = tenant.application("Named", |app| {
-                app.trusted_subject_name(authority, "chained");
+                app.trusted_subject_name(authority, "daemon.contoso.com");
             });
         })
     })
     .await;
     let client = |send| {
-        let chained = Certificate::from_pfx(keys::PFX_CHAIN, &SecretString::from(keys::PFX_PASSWORD)).unwrap();
+        let certificate = Certificate::from_pem(x509.to_pem().as_bytes(), key.as_bytes(), None).unwrap();
         apptoken::ConfidentialClient::builder(app.to_string())
             .tenant("named.onmicrosoft.com")
             .authority(world.entra.authority())
             .add_root_certificate_pem(world.entra.ca_pem())
             .clock(world.clock.clone())
-            .certificate(chained)
+            .certificate(certificate)
             .send_x5c(send)
             .build()
             .unwrap()
