@@ -11,7 +11,7 @@ use apptoken::{Error, ErrorKind};
 pub(crate) struct Watch {
     begun: Instant,
     tokens: AtomicU64,
-    /// By key: when the first of the errors since the last token came, in milliseconds since the beginning; zero: none.
+    /// By member and key: when the first of the errors since the last token came, in milliseconds since the beginning; zero: none.
     without_since: Vec<AtomicU64>,
     longest_without: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,

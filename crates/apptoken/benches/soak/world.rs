@@ -40,7 +40,7 @@ impl World {
     }
 
     /// A client with a memory that is too small for all keys.
-    pub(crate) fn member(&self) -> ConfidentialClient {
+    pub(crate) fn client(&self) -> ConfidentialClient {
         let cache = TokenCache::distributed(self.store.clone()).build();
         let transport = ReqwestTransport::builder()
             .add_root_certificate_pem(self.entra.ca_pem().as_bytes())
