@@ -54,6 +54,9 @@ pub(crate) async fn call(member: Arc<Member>, stop: Arc<AtomicBool>, seed: u64) 
         };
         let mut asking = Box::pin(asking);
         let at_once = poll_fn(|context| Poll::Ready(asking.as_mut().poll(context).is_ready())).await;
+        if !at_once {
+            member.watch.waits(member.number * member.world.keys() + key);
+        }
         if !at_once && !random.is_multiple_of(GO_AWAY) && member.waiting[key].load(Ordering::Relaxed) < MOST_WAITING {
             member.waiting[key].fetch_add(1, Ordering::Relaxed);
             let member = member.clone();

@@ -43,34 +43,33 @@ struct Report {
 async fn soak(time: Duration) -> Report {
     let world = Arc::new(World::start().await);
     let watch = Arc::new(Watch::new(MEMBERS * world.keys()));
-    let stop = Arc::new(AtomicBool::new(false));
+    let (calm, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let members: Vec<_> = (0..MEMBERS).map(|number| Member::new(&world, &watch, number)).collect();
     let calling = members.iter().cycle().take(CALLERS).enumerate();
     let mut tasks: Vec<_> = calling
         .map(|(number, member)| tokio::spawn(callers::call(member.clone(), stop.clone(), number as u64)))
         .collect();
-    tasks.push(tokio::spawn(trouble::make(world.clone(), stop.clone())));
+    tasks.push(tokio::spawn(trouble::make(world.clone(), watch.clone(), calm.clone())));
     tasks.push(tokio::spawn(watch::memory(watch.clone(), stop.clone())));
     tokio::time::sleep(time).await;
+    // when all is well again, every member has every token, while all go on asking
+    calm.store(true, Ordering::Relaxed);
+    tokio::time::sleep(watch::longest_without()).await;
     stop.store(true, Ordering::Relaxed);
     let mut failures = Vec::new();
     for task in tasks {
         failures.extend(task.await.err().map(|panic| panic.to_string()));
     }
-    // when all is well again, every member has every token
-    world.heal();
-    tokio::time::sleep(RECOVERY).await;
     for member in &members {
         for key in 0..world.keys() {
             failures.extend(member.ask(key).await.err().map(|error| format!("after all trouble: {error}")));
         }
     }
+    watch.end();
     failures.extend(watch.failures());
-    let text = format!("{} token requests; {}", world.entra.token_requests(), watch.in_words());
+    let text = format!("token requests   {}\n{watch}", world.entra.token_requests());
     Report { text, failures }
 }
 
 const MEMBERS: usize = 3;
 const CALLERS: usize = 6;
-/// Longer than any pause of a circuit and any `Retry-After` here.
-const RECOVERY: Duration = Duration::from_secs(15);

@@ -28,15 +28,8 @@ impl World {
     pub(crate) async fn start() -> Self {
         let tenants: Vec<String> = (0..TENANTS).map(|n| format!("{n:08x}-0000-4000-8000-{n:012x}")).collect();
         let entra = Emulator::builder().seed(seed(&tenants)).start().await.expect("the emulator starts");
-        let world = Self { entra, store: Arc::new(InMemoryCache::new()), tenants };
-        world.heal();
-        world
-    }
-
-    /// Ends all faults.
-    pub(crate) fn heal(&self) {
-        self.entra.faults().clear();
-        self.entra.faults().token_lifetime(Some(LIFE));
+        entra.faults().token_lifetime(Some(LIFE));
+        Self { entra, store: Arc::new(InMemoryCache::new()), tenants }
     }
 
     /// A client with a memory that is too small for all keys.
@@ -46,7 +39,7 @@ impl World {
             .add_root_certificate_pem(self.entra.ca_pem().as_bytes())
             .expect("the emulator's CA")
             .trust_machine_roots(false)
-            .timeout(Duration::from_secs(1))
+            .timeout(REQUEST_TIMEOUT)
             .build();
         ConfidentialClient::builder(DAEMON)
             .tenant(&self.tenants[0])
@@ -56,7 +49,7 @@ impl World {
             .token_cache(&cache)
             .max_cached_tokens(self.keys() * 3 / 4)
             .request_rate(RequestRate { per_second: 2000, ..RequestRate::default() })
-            .retry(RetryPolicy { base_delay: Duration::from_millis(100), ..RetryPolicy::default() })
+            .retry(retry())
             .build()
             .expect("the settings are right")
     }
@@ -76,7 +69,8 @@ impl World {
         let claims = read.claims();
         let is = |name: &str, wanted: &str| claims.get(name).and_then(Value::as_str) == Some(wanted);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let expired = claims.get("exp").and_then(Value::as_u64).is_none_or(|exp| exp < now);
+        // the emulator, as Entra, cuts the fraction off the second in which it issues: `exp` is up to a second early
+        let expired = claims.get("exp").and_then(Value::as_u64).is_none_or(|exp| exp + 1 <= now);
         let asked = is("tid", tenant)
             && match api {
                 Api::V1 => is("aud", V1) && is("appid", DAEMON),
@@ -97,6 +91,10 @@ impl Api {
             Self::V2 => "api://two/.default",
         }
     }
+}
+
+pub(crate) fn retry() -> RetryPolicy {
+    RetryPolicy { base_delay: Duration::from_millis(100), ..RetryPolicy::default() }
 }
 
 fn seed(tenants: &[String]) -> Seed {
@@ -130,3 +128,4 @@ const V1: &str = "api://one";
 const V2_APP: &str = "aaaa0000-aaaa-4aaa-8aaa-aaaa00000002";
 /// Of a token: half of it is used, see the client's margin.
 const LIFE: Duration = Duration::from_secs(8);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
