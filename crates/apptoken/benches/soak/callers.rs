@@ -57,7 +57,9 @@ pub(crate) async fn call(member: Arc<Member>, stop: Arc<AtomicBool>, seed: u64) 
         if !at_once {
             member.watch.waits(member.number * member.world.keys() + key);
         }
-        if !at_once && !random.is_multiple_of(GO_AWAY) && member.waiting[key].load(Ordering::Relaxed) < MOST_WAITING {
+        // of other bits than the key, or some keys would always be left
+        let stays = !(random >> 32).is_multiple_of(GO_AWAY);
+        if !at_once && stays && member.waiting[key].load(Ordering::Relaxed) < MOST_WAITING {
             member.waiting[key].fetch_add(1, Ordering::Relaxed);
             let member = member.clone();
             tokio::spawn(async move {

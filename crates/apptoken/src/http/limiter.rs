@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ struct State {
     /// The requests under way, in the order of their start.
     under_way: BTreeMap<u64, Moment>,
     started: u64,
+    /// How many wait for a place.
+    waiting: usize,
 }
 
 /// A place among the requests under way.
@@ -97,13 +100,28 @@ impl Limiter {
             clock.until(booking.at).await;
         }
         booking.used = true;
+        match self.start(clock.now(), true) {
+            Some(place) => Ok(place),
+            None => Ok(self.wait(clock).await),
+        }
+    }
+
+    /// Waits for a place: first come, first served.
+    async fn wait(&self, clock: &dyn Clock) -> Place<'_> {
+        let _waiting = Waiting::begin(self);
         loop {
-            let now = clock.now();
-            if let Some(place) = self.start(now) {
-                return Ok(place);
+            // kept while it looks again, as with it goes the place in the queue
+            let mut room = pin!(self.room.notified());
+            loop {
+                // not only until somebody leaves: the one who is called then may not be polled, and places run out
+                let called = within(clock, LOOK_AGAIN, room.as_mut()).await.is_some();
+                if let Some(place) = self.start(clock.now(), false) {
+                    return place;
+                }
+                if called {
+                    break;
+                }
             }
-            // not only until somebody leaves: the one who is called then may not be polled, and places run out
-            within(clock, LOOK_AGAIN, self.room.notified()).await;
         }
     }
 
@@ -122,12 +140,14 @@ impl Limiter {
         Ok(Booking { limiter: self, at: now + round_up(wait), used: false })
     }
 
-    fn start(&self, now: Moment) -> Option<Place<'_>> {
+    /// One who `comes` leaves the places that are free to those who wait.
+    fn start(&self, now: Moment, comes: bool) -> Option<Place<'_>> {
         let mut state = self.lock();
         while state.under_way.first_entry().is_some_and(|first| now.since(*first.get()) >= LEASE) {
             state.under_way.pop_first();
         }
-        if state.under_way.len() >= self.rate.in_flight as usize {
+        let others = if comes { state.waiting } else { 0 };
+        if state.under_way.len() + others >= self.rate.in_flight as usize {
             return None;
         }
         Some(self.add(&mut state, now))
@@ -150,6 +170,22 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.limiter.lock().under_way.remove(&self.number);
         self.limiter.room.notify_one();
+    }
+}
+
+/// One who waits for a place.
+struct Waiting<'a>(&'a Limiter);
+
+impl<'a> Waiting<'a> {
+    fn begin(limiter: &'a Limiter) -> Self {
+        limiter.lock().waiting += 1;
+        Self(limiter)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
     }
 }
 
@@ -187,7 +223,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use std::future::Future;
-    use std::pin::pin;
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
 
@@ -282,5 +317,28 @@ mod tests {
         // and those whose request is not polled do not keep their place for ever
         clock.advance(LEASE);
         assert!(idle.as_mut().poll(&mut context).is_ready());
+    }
+
+    #[tokio::test]
+    async fn who_waits_goes_before_those_who_come() {
+        let rate = RequestRate { in_flight: 1, ..RequestRate::UNLIMITED };
+        let (clock, limiter) = (ManualClock::default(), Limiter::new(rate));
+        let mut context = Context::from_waker(Waker::noop());
+        let one = limiter.enter(&clock, PATIENCE).await;
+        let mut waits = pin!(limiter.enter(&clock, PATIENCE));
+        let mut waits_too = pin!(limiter.enter(&clock, PATIENCE));
+        assert!(waits.as_mut().poll(&mut context).is_pending());
+        assert!(waits_too.as_mut().poll(&mut context).is_pending());
+        // looking again does not cost them their place in the queue
+        clock.advance(LOOK_AGAIN);
+        assert!(waits.as_mut().poll(&mut context).is_pending());
+        drop(one);
+        assert!(pin!(limiter.enter(&clock, PATIENCE)).poll(&mut context).is_pending(), "one who has just come");
+        let Poll::Ready(Ok(place)) = waits.as_mut().poll(&mut context) else { panic!("was called, and has no place") };
+        assert!(waits_too.as_mut().poll(&mut context).is_pending());
+        drop(place);
+        let Poll::Ready(Ok(place)) = waits_too.as_mut().poll(&mut context) else { panic!("the next in the queue") };
+        drop(place);
+        assert!(limiter.enter(&clock, PATIENCE).await.is_ok(), "nobody waits any more");
     }
 }
