@@ -8,7 +8,8 @@ use crate::telemetry::{self, TARGET};
 /// When a host that keeps failing is left alone: its circuit opens, and requests to it fail at once instead of being
 /// sent. After a pause one request goes out to try; when it succeeds, all may go again.
 ///
-/// A failure is no connection, no answer, 408 or 5xx. Callers that hold a valid token do not notice; the others get an
+/// A failure is no connection, no answer, 408 or 5xx. Requests share connections: those that were under way when an
+/// answer broke off, and break off too, count as one failure with it. Callers that hold a valid token do not notice; the others get an
 /// error that names the last cause and, in [`retry_after`](crate::Error::retry_after), the time of the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CircuitPolicy {
@@ -53,6 +54,8 @@ struct State {
     failures: u32,
     last_cause: String,
     open: Option<Open>,
+    /// How many times answers broke off; those of one connection together count once.
+    breaks: u64,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(super) struct Attempt<'a> {
     circuit: &'a Circuit,
     clock: &'a dyn Clock,
     kind: Kind,
+    /// [`State::breaks`] when it began.
+    breaks: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -108,7 +113,7 @@ impl Circuit {
                 Kind::Probe
             }
         };
-        Ok(Attempt { circuit: self, clock, kind })
+        Ok(Attempt { circuit: self, clock, kind, breaks: state.breaks })
     }
 
     /// The state is whole after a panic: no code of others runs under the lock.
@@ -134,10 +139,27 @@ impl Attempt<'_> {
     /// The host answered: it lives, whoever's answer it was.
     pub(super) fn succeeded(mut self) {
         self.kind = Kind::Ended;
-        let was_open = std::mem::take(&mut *self.circuit.lock()).open.is_some();
+        let was_open = {
+            let mut state = self.circuit.lock();
+            let breaks = state.breaks;
+            std::mem::replace(&mut *state, State { breaks, ..State::default() }).open.is_some()
+        };
         if was_open {
             tracing::info!(name: "apptoken.circuit.closed", target: TARGET, "the authority answers again");
         }
+    }
+
+    /// The connection broke: not a failure of its own, if another's on it was counted meanwhile.
+    pub(super) fn broke_off(mut self, cause: String) {
+        let mut state = self.circuit.lock();
+        if self.kind == Kind::Usual && self.breaks != state.breaks {
+            drop(state);
+            self.kind = Kind::Ended;
+            return;
+        }
+        state.breaks += 1;
+        drop(state);
+        self.failed(cause);
     }
 
     pub(super) fn failed(mut self, cause: String) {
@@ -262,6 +284,23 @@ mod tests {
         assert_eq!(pause(&circuit, &clock), before);
         last.succeeded();
         circuit.check(clock.now()).unwrap();
+    }
+
+    #[test]
+    fn requests_whose_connection_breaks_are_one_failure() {
+        let (circuit, clock) = (Circuit::new(POLICY), ManualClock::default());
+        for _ in 1..POLICY.failures {
+            let under_way: Vec<_> = (0..50).map(|_| circuit.admit(&clock).unwrap()).collect();
+            under_way.into_iter().for_each(|attempt| attempt.broke_off("reset".into()));
+            circuit.check(clock.now()).unwrap();
+        }
+        // each anew: the host does it again and again
+        circuit.admit(&clock).unwrap().broke_off("reset".into());
+        let refused = circuit.admit(&clock).expect_err("open");
+        assert_eq!(refused.failures, POLICY.failures);
+        clock.advance(refused.next_try);
+        circuit.admit(&clock).expect("half-open").broke_off("reset".into());
+        circuit.check(clock.now()).expect_err("one who tries has failed, whatever else broke off");
     }
 
     #[test]

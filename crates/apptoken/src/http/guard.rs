@@ -67,6 +67,7 @@ impl Transport for Guarded {
 fn learn(attempt: Attempt<'_>, outcome: &Result<Response, TransportError>) {
     match outcome {
         Ok(response) if is_ill(response.status()) => attempt.failed(format!("HTTP {}", response.status().as_u16())),
+        Err(error) if error.kind() == TransportErrorKind::Body => attempt.broke_off(error.to_string()),
         Err(error) if error.kind().is_transient() => attempt.failed(error.to_string()),
         // of this machine's making: it says nothing about the host
         Err(error) if error.kind() == TransportErrorKind::Setup => drop(attempt),
