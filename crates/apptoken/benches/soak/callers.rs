@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Poll;
 
-use apptoken::{ConfidentialClient, Error};
+use apptoken::ConfidentialClient;
 
 use crate::watch::Watch;
 use crate::world::World;
@@ -27,7 +27,7 @@ impl Member {
     }
 
     /// Asks once, and has the watch look at what came.
-    pub(crate) async fn ask(&self, key: usize) -> Result<(), Error> {
+    async fn ask(&self, key: usize) {
         let (tenant, api) = self.world.key(key);
         let mine = self.number * self.world.keys() + key;
         let outcome = self.client.acquire_token_for_client(api.scope()).tenant(tenant).await;
@@ -35,7 +35,6 @@ impl Member {
             Ok(token) => self.watch.token(mine, self.world.wrong(token, key)),
             Err(error) => self.watch.error(mine, error),
         }
-        outcome.map(drop)
     }
 }
 
@@ -63,7 +62,7 @@ pub(crate) async fn call(member: Arc<Member>, stop: Arc<AtomicBool>, seed: u64) 
             member.waiting[key].fetch_add(1, Ordering::Relaxed);
             let member = member.clone();
             tokio::spawn(async move {
-                let _ = asking.await;
+                asking.await;
                 member.waiting[key].fetch_sub(1, Ordering::Relaxed);
             });
         }

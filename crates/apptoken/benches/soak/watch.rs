@@ -107,7 +107,7 @@ impl Watch {
         }
     }
 
-    /// What nobody got to the end is counted too: to be called when all have stopped, before [`Self::failures`].
+    /// Nobody asks any more: what nobody has got yet is counted too.
     pub(crate) fn end(&self) {
         (0..self.keys.len()).for_each(|key| self.without(key));
     }
