@@ -26,14 +26,14 @@ async fn main() {
     } else {
         Run { processes: 64, keys: 1000, deadline: None }
     };
-    tell("fleet", &run.calm().await);
+    tell("fleet", run.keys, &run.calm().await);
     let [during, after] = run.with_a_restart().await;
-    tell("fleet-killed", &during);
-    tell("fleet-after", &after);
+    tell("fleet-killed", run.keys, &during);
+    tell("fleet-after", run.keys, &after);
 }
 
-fn tell(case: &str, seen: &Seen) {
-    let Seen { calls, errors, requests, longest } = seen;
+fn tell(case: &str, keys: usize, seen: &Seen) {
+    let Seen { calls, errors, requests, longest, wall } = seen;
     let figure = |name: &str, value: f64, unit: &str| {
         let version = env!("CARGO_PKG_VERSION");
         let case = format!("{case}.{name}");
@@ -44,7 +44,9 @@ fn tell(case: &str, seen: &Seen) {
     };
     #[expect(clippy::cast_precision_loss, reason = "far fewer")]
     let counted = |count: u64| count as f64;
+    figure("keys", counted(keys as u64), "keys");
     figure("requests", counted(*requests), "requests");
     figure("errors", counted(*errors as u64), "errors");
     figure("longest", longest.as_secs_f64() * 1000.0, "ms");
+    figure("wall", wall.as_secs_f64() * 1000.0, "ms");
 }

@@ -192,6 +192,8 @@ struct Ill {
     /// So many more times.
     fails_times: AtomicU64,
     hangs: AtomicBool,
+    /// Milliseconds that each answer takes.
+    slow: AtomicU64,
     asked: AtomicU64,
     /// What is held up until the test lets it go on.
     holds: Mutex<Option<&'static str>>,
@@ -205,6 +207,10 @@ impl Ill {
         if self.holds.lock().unwrap().take_if(|held| *held == what).is_some() {
             self.reached.notify_one();
             self.goes_on.notified().await;
+        }
+        match self.slow.load(Ordering::SeqCst) {
+            0 => {}
+            slow => tokio::time::sleep(Duration::from_millis(slow)).await,
         }
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -332,6 +338,35 @@ async fn a_level_that_cannot_be_connected_to_costs_one_wait() {
     let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache).build().unwrap();
     client.acquire_token_for_client([TODO]).await.unwrap();
     assert_eq!(cache.counters().timeouts, 1);
+}
+
+/// When everyone asks at once a level is slow, and would be slower if they went alone.
+#[tokio::test]
+async fn a_level_that_a_crowd_makes_slow_is_waited_for() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    let client = || {
+        let cache = TokenCache::distributed(store.clone()).build();
+        let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache);
+        (client.build().unwrap(), cache)
+    };
+    let (first, second) = (client(), client());
+    for (client, _) in [&first, &second] {
+        client.acquire_token_for_client([GRAPH]).await.unwrap();
+    }
+    store.slow.store(60, Ordering::SeqCst);
+    let before = world.requests();
+    let calls = [&first, &second].map(|(client, _)| {
+        (0..12).map(|i| {
+            let client = client.clone();
+            let key = format!("{i}");
+            tokio::spawn(async move { client.acquire_token_for_client([TODO]).extra_query_parameter("key", key).await })
+        })
+    });
+    for call in calls.into_iter().flatten().collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(world.requests() - before, 12, "{:?} {:?}", first.1, second.1);
 }
 
 #[tokio::test]

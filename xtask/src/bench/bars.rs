@@ -216,6 +216,15 @@ pub(super) const LINES: &[Line] = &[
         Bar::Times(2.0),
     ),
     Line("fleet", "64 processes, 1,000 keys, cold: requests", "fleet.requests", Other::Nobody, Bar::AtMost(1010.0)),
+    Line("fleet", "64 processes, 1,000 keys, cold: errors", "fleet.errors", Other::Nobody, Bar::AtMost(0.0)),
+    Line("fleet", "64 processes, 1,000 keys, cold: wall", "fleet.wall", Other::Nobody, Bar::None),
+    Line(
+        "fleet",
+        "the same, Redis killed and started again: requests",
+        "fleet-killed.requests",
+        Other::Nobody,
+        Bar::None,
+    ),
     Line(
         "fleet",
         "the same, Redis killed and started again: errors",
@@ -223,6 +232,9 @@ pub(super) const LINES: &[Line] = &[
         Other::Nobody,
         Bar::AtMost(0.0),
     ),
+    Line("fleet", "the same, Redis killed and started again: wall", "fleet-killed.wall", Other::Nobody, Bar::None),
+    Line("fleet", "1,000 keys more after that: requests", "fleet-after.requests", Other::Nobody, Bar::AtMost(1010.0)),
+    Line("fleet", "1,000 keys more after that: errors", "fleet-after.errors", Other::Nobody, Bar::AtMost(0.0)),
     Line(
         "msal-file",
         "MSAL file, 10,000 entries, load",

@@ -108,7 +108,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn row(&mut self, fault: &str, seen: &Seen, allowed: std::ops::RangeInclusive<u64>) {
-        let Seen { calls, errors, requests, longest } = seen;
+        let Seen { calls, errors, requests, longest, .. } = seen;
         let row = format!("{fault:28} {calls:5} {errors:6} {requests:8}   {} ms", longest.as_millis());
         if *errors > 0 || !allowed.contains(requests) || *longest > Duration::from_secs(4) {
             self.wrong.push(format!("{row} (requests: {allowed:?})"));

@@ -16,12 +16,14 @@ pub(crate) struct Fleet {
 }
 
 /// What its callers saw of a round of calls.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) calls: usize,
     pub(crate) errors: usize,
     pub(crate) requests: u64,
     pub(crate) longest: Duration,
+    /// Until the last of them had its answer.
+    pub(crate) wall: Duration,
 }
 
 pub(crate) struct Process {
@@ -85,6 +87,7 @@ impl Fleet {
     pub(crate) async fn all_ask(&self, processes: &[Process], keys: std::ops::Range<usize>) -> Seen {
         let before = self.entra.token_requests();
         let clock = Arc::new(SystemClock);
+        let began = clock.now();
         let mut calls = Vec::new();
         for key in keys {
             for process in processes {
@@ -96,13 +99,14 @@ impl Fleet {
                 }));
             }
         }
-        let mut seen = Seen { calls: calls.len(), errors: 0, requests: 0, longest: Duration::ZERO };
+        let mut seen = Seen { calls: calls.len(), ..Seen::default() };
         for call in calls {
             let (failed, took) = call.await.unwrap();
             seen.errors += usize::from(failed);
             seen.longest = seen.longest.max(took);
         }
         seen.requests = self.entra.token_requests() - before;
+        seen.wall = clock.now().since(began);
         seen
     }
 }

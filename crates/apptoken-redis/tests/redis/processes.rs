@@ -52,8 +52,6 @@ impl Run {
         tokio::time::sleep(Duration::from_millis(500)).await;
         for child in &mut children {
             child.told("heal").await;
-        }
-        for child in &mut children {
             child.says().await;
         }
         let before = fleet.entra.token_requests();
@@ -82,7 +80,8 @@ impl Run {
 
     #[allow(clippy::print_stderr, reason = "what one looks at when it fails")]
     async fn results(self, fleet: &Fleet, children: &mut [Process]) -> Seen {
-        let mut seen = Seen { calls: 0, errors: 0, requests: 0, longest: Duration::ZERO };
+        let started = SystemClock.now();
+        let mut seen = Seen::default();
         let mut counters = std::collections::BTreeMap::<String, u64>::new();
         for child in children {
             let said = child.says().await;
@@ -97,6 +96,7 @@ impl Run {
             }
         }
         seen.requests = fleet.entra.token_requests();
+        seen.wall = SystemClock.now().since(started);
         eprintln!("{seen:?} {counters:?}");
         seen
     }

@@ -46,9 +46,11 @@ impl Following {
     /// Whatever goes wrong: the level is asked again when the token in hand is due.
     async fn look(&self) -> Option<()> {
         let (client, entry) = (self.client.upgrade()?, self.entry.upgrade()?);
+        // who has none yet is looking for it already: in a fleet that starts, everyone, at every token
+        entry.held()?;
         let last = entry.last();
         let place = client.level.as_ref()?.place(&client.clock, &self.tenant, &self.scope, &self.extra)?;
-        let data = kept(&client, &place.read().await?, &self.tenant, &self.scope)?;
+        let data = kept(&client, &place.read(None).await?, &self.tenant, &self.scope)?;
         if entry.held()?.timetable.expires_at() < data.timetable.expires_at() {
             // in the name of the request that brought the one in hand: not if that was removed, or another has come
             client.memory.store(&entry, Arc::new(data), last, client.clock.now());

@@ -91,7 +91,7 @@ async fn look(client: &Inner, asked: Asked<'_>, place: &Place<'_>) -> Look {
             kept(client, &token, asked.tenant.as_str(), asked.scope)
                 .filter(|data| asked.options.served_by(data.secret()))
         };
-        if look && let Some(data) = place.read().await.and_then(usable) {
+        if look && let Some(data) = place.read(held.as_ref()).await.and_then(usable) {
             // to replace one that is due for a refresh, another must not be
             let until = match asked.reason {
                 RefreshReason::Proactive => data.timetable.refresh_at(),

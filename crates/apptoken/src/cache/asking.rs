@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::SemaphorePermit;
+
 use super::breaker::{ENOUGH, Verdict};
 use super::distributed::{CacheError, DynDistributedCache};
 use super::token_cache::{Shared, Store};
@@ -19,15 +21,34 @@ pub(super) enum Answer<T> {
     Spared,
 }
 
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    Any,
+    /// One for whose token other processes wait: they ask again and again until it has put it, so it stands in no line.
+    Awaited,
+}
+
+impl Asker {
+    pub(super) fn who(has_the_lease: bool) -> Self {
+        if has_the_lease { Self::Awaited } else { Self::Any }
+    }
+}
+
 impl Shared {
     /// Asks the level, again until it answers or is to be left alone: one hiccup does not make this process go alone.
     /// What failures cost is the deadline of three questions in a row.
-    pub(super) async fn ask<T, F>(self: &Arc<Self>, clock: &Arc<dyn Clock>, question: impl Fn() -> F) -> Option<T>
+    pub(super) async fn ask<T, F>(
+        self: &Arc<Self>,
+        clock: &Arc<dyn Clock>,
+        asker: Asker,
+        question: impl Fn() -> F,
+    ) -> Option<T>
     where
         F: Future<Output = Result<T, CacheError>>,
     {
         for _ in 0..ENOUGH {
-            match self.ask_once(clock, &question).await {
+            match self.ask_once(clock, asker, &question).await {
                 Answer::Came(answer) => return Some(answer),
                 Answer::Failed if self.breaker.spares(clock.now()) => break,
                 // others may fare better: one node of several is down, say
@@ -42,38 +63,56 @@ impl Shared {
     pub(super) async fn ask_once<T, F>(
         self: &Arc<Self>,
         clock: &Arc<dyn Clock>,
+        asker: Asker,
         question: impl FnOnce() -> F,
     ) -> Answer<T>
     where
         F: Future<Output = Result<T, CacheError>>,
     {
-        // what waits here waits for this process's own questions: its deadline has not begun. Never closed.
-        let _one_of_some = self.at_once.acquire().await;
-        let deadline = match self.breaker.verdict(clock.now()) {
-            Verdict::Ask { first: true } => self.timing.deadline.max(self.timing.connect),
-            Verdict::Ask { first: false } => self.breaker.pace(self.timing.deadline),
-            Verdict::Try if !self.tries_behind(clock) => self.timing.deadline,
+        let _one_of_some = self.when_it_may(&**clock, asker).await;
+        let (least, most) = (self.timing.deadline, self.timing.deadline.max(self.timing.connect));
+        let verdict = self.breaker.verdict(clock.now());
+        let deadline = || match verdict {
+            Verdict::Ask { first: true } => most,
+            Verdict::Ask { first: false } => self.breaker.pace(clock.now(), least, most),
+            Verdict::Try | Verdict::Spare => least,
+        };
+        match verdict {
+            Verdict::Ask { .. } => {}
+            Verdict::Try if !self.tries_behind(clock) => {}
             Verdict::Try | Verdict::Spare => {
                 self.counts.skipped.fetch_add(1, Ordering::Relaxed);
                 return Answer::Spared;
             }
-        };
+        }
         let began = clock.now();
-        match patiently(&**clock, deadline, question()).await {
+        match patiently(&**clock, &deadline, question()).await {
             Some(Ok(answer)) => {
                 telemetry::cache("answered", clock.now().since(began));
                 self.breaker.succeeded(began, clock.now());
                 Answer::Came(answer)
             }
             Some(Err(error)) => {
-                self.failed(&**clock, began, Some(&error), deadline);
+                self.failed(&**clock, began, Some(&error), deadline());
                 Answer::Failed
             }
             None => {
-                self.failed(&**clock, began, None, deadline);
+                self.failed(&**clock, began, None, deadline());
                 Answer::Failed
             }
         }
+    }
+
+    /// Who waits here waits for this process's own questions: its deadline has not begun.
+    async fn when_it_may(&self, clock: &dyn Clock, asker: Asker) -> Option<SemaphorePermit<'_>> {
+        if asker == Asker::Awaited {
+            return None;
+        }
+        if self.at_once.available_permits() == 0 {
+            self.breaker.crowded(clock.now());
+        }
+        // never closed
+        self.at_once.acquire().await.ok()
     }
 
     /// With an error, or by the deadline.
@@ -121,18 +160,19 @@ async fn try_out(store: &dyn DynDistributedCache) -> Result<(), CacheError> {
 }
 
 /// As [`within`], by steps, of which only those count that end in time: when this process itself is late, because it or
-/// its machine has too much to do, what is late is not the level. Even so it ends.
-async fn patiently<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// its machine has too much to do, what is late is not the level. Even so it ends. The limit may grow meanwhile.
+async fn patiently<T>(clock: &dyn Clock, limit: impl Fn() -> Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
-    let step = limit / STEPS;
-    let mut counted = 0;
+    let mut counted = Duration::ZERO;
     for _ in 0..STEPS * LATE_AT_MOST {
-        let began = clock.now();
+        let (began, step) = (clock.now(), limit() / STEPS);
         if let Some(outcome) = within(clock, step, work.as_mut()).await {
             return Some(outcome);
         }
-        counted += u32::from(clock.now().since(began) <= step + TICK);
-        if counted == STEPS {
+        if clock.now().since(began) <= step + TICK {
+            counted += step;
+        }
+        if counted >= limit() {
             break;
         }
     }

@@ -17,6 +17,8 @@ struct State {
     failed_at: Option<Moment>,
     /// When it was asked what it answered last.
     answered: Option<Moment>,
+    /// When this process last had more questions than are asked at once.
+    crowded: Option<Moment>,
     /// How long answers take, once there has been one: their mean and mean deviation.
     pace: Option<(Duration, Duration)>,
 }
@@ -53,10 +55,20 @@ impl Breaker {
         state.closed_until.is_some_and(|until| now < until)
     }
 
+    /// There are more questions than are asked at once.
+    pub(super) fn crowded(&self, now: Moment) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.crowded = state.crowded.max(Some(now));
+    }
+
     /// How long to wait for an answer: `least`, or longer for a level that has taken its time of late. The rule is that
-    /// of TCP's retransmission timer (RFC 6298).
-    pub(super) fn pace(&self, least: Duration) -> Duration {
+    /// of TCP's retransmission timer (RFC 6298). `most` in a crowd, where a whole fleet may ask at the same time: if all
+    /// of it went alone for a few milliseconds, its requests and its writes would be what makes the level slow.
+    pub(super) fn pace(&self, now: Moment, least: Duration, most: Duration) -> Duration {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.crowded.is_some_and(|crowded| now.since(crowded) < LATELY) {
+            return most.max(least);
+        }
         let usual = state.pace.map_or(Duration::ZERO, |(mean, deviation)| mean + 4 * deviation);
         usual.min(SLOWEST).max(least)
     }
@@ -70,7 +82,8 @@ impl Breaker {
             None => (took, took / 2),
             Some((mean, deviation)) => (mean * 7 / 8 + took / 8, deviation * 3 / 4 + mean.abs_diff(took) / 4),
         };
-        *state = State { pace: Some(pace), answered: state.answered.max(Some(began)), ..State::default() };
+        let (answered, crowded) = (state.answered.max(Some(began)), state.crowded);
+        *state = State { pace: Some(pace), answered, crowded, ..State::default() };
     }
 
     /// A question that began then has failed now. Says whether this is what made it close. Of several that were asked at
@@ -97,6 +110,8 @@ fn pause(failures: u32) -> Duration {
 }
 
 pub(super) const ENOUGH: u32 = 3;
+/// How long a crowd is felt: the last of this process's questions are not the last of its fleet's.
+const LATELY: Duration = Duration::from_secs(2);
 /// Nobody waits longer for a level that is slow.
 const SLOWEST: Duration = Duration::from_millis(250);
 /// A hiccup is over by then, and whoever tries does so behind the callers' backs.
@@ -163,23 +178,35 @@ mod tests {
     }
 
     #[test]
+    fn in_a_crowd_it_is_given_the_time_of_a_first_answer() {
+        let (breaker, at, ms) = (Breaker::default(), Moment::from_millis, Duration::from_millis);
+        let pace = |now| breaker.pace(at(now), ms(5), ms(1000));
+        assert_eq!(pace(10), ms(5));
+        breaker.crowded(at(10));
+        breaker.succeeded(at(10), at(11));
+        assert_eq!([pace(10), pace(2009), pace(2010)], [ms(1000), ms(1000), ms(5)]);
+        assert_eq!(breaker.pace(at(10), ms(5), ms(0)), ms(5), "never less");
+    }
+
+    #[test]
     fn a_level_that_is_slow_of_late_is_given_more_time() {
         let (breaker, ms) = (Breaker::default(), Duration::from_millis);
         let takes = |took| breaker.succeeded(Moment::from_millis(0), Moment::from_millis(took));
-        assert_eq!(breaker.pace(ms(5)), ms(5));
+        let pace = || breaker.pace(Moment::from_millis(0), ms(5), ms(1000));
+        assert_eq!(pace(), ms(5));
         for _ in 0..100 {
             takes(4);
         }
-        assert_eq!(breaker.pace(ms(5)), ms(5), "no more than the clock can tell");
+        assert_eq!(pace(), ms(5), "no more than the clock can tell");
         for _ in 0..100 {
             takes(45);
         }
-        assert!(breaker.pace(ms(5)) >= ms(35), "{:?}", breaker.pace(ms(5)));
+        assert!(pace() >= ms(35), "{:?}", pace());
         takes(2000);
-        assert_eq!(breaker.pace(ms(5)), ms(250), "within bounds");
+        assert_eq!(pace(), ms(250), "within bounds");
         for _ in 0..100 {
             takes(0);
         }
-        assert_eq!(breaker.pace(ms(5)), ms(5), "and less again");
+        assert_eq!(pace(), ms(5), "and less again");
     }
 }

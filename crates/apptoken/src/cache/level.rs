@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::asking::Asker;
 use super::distributed::{CacheError, DynDistributedCache, Lease, Stored};
 use super::followers::Follower;
 use super::keys::Keys;
@@ -166,17 +167,18 @@ impl Level {
             let (file, client_id) = (file.clone(), client_id.clone());
             disk::off_thread(move || file.clear(&client_id, now))
         };
-        self.shared.ask(clock, clear).await.is_some()
+        self.shared.ask(clock, Asker::Any, clear).await.is_some()
     }
 }
 
 impl Place<'_> {
-    /// The token that is kept.
-    pub(crate) async fn read(&self) -> Option<KeptToken> {
+    /// The token that is kept. `held` if who reads it may ask the authority next.
+    pub(crate) async fn read(&self, held: Option<&Held>) -> Option<KeptToken> {
+        let asker = Asker::who(held.is_some());
         let counts = &self.level.shared.counts;
         match (&self.level.means, &self.at) {
             (Means::Sealed { store, .. }, At::Sealed { sealer, key, .. }) => {
-                let sealed = self.level.shared.ask(self.clock, || store.get(key)).await??;
+                let sealed = self.level.shared.ask(self.clock, asker, || store.get(key)).await??;
                 let opened = sealer.open(key, sealed);
                 if opened.is_none() {
                     counts.errors.fetch_add(1, Ordering::Relaxed);
@@ -189,7 +191,7 @@ impl Place<'_> {
                     let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
                     disk::off_thread(move || file.read(&key, now))
                 };
-                self.level.shared.ask(self.clock, read).await?
+                self.level.shared.ask(self.clock, asker, read).await?
             }
             _ => None,
         }
@@ -215,7 +217,7 @@ impl Place<'_> {
             return Turn::Ours(None);
         };
         let shared = &self.level.shared;
-        match shared.ask(self.clock, || store.try_lease(key, shared.timing.lease)).await {
+        match shared.ask(self.clock, Asker::Any, || store.try_lease(key, shared.timing.lease)).await {
             Some(Some(lease)) => Turn::Ours(Some(Held { store: store.clone(), key: key.clone(), lease: Some(lease) })),
             Some(None) => Turn::Anothers,
             None => Turn::Unknown,
@@ -292,7 +294,7 @@ impl Place<'_> {
                         drop(runtime.spawn(work));
                     }
                     _ => {
-                        shared.ask_once(self.clock, || behind(work)).await;
+                        shared.ask_once(self.clock, Asker::who(others_wait), || behind(work)).await;
                     }
                 }
             }
@@ -303,7 +305,7 @@ impl Place<'_> {
                     counted.wrote(Stored::Stored);
                     Ok(())
                 });
-                shared.ask_once(self.clock, || work).await;
+                shared.ask_once(self.clock, Asker::Any, || work).await;
             }
             _ => {}
         }
@@ -313,14 +315,14 @@ impl Place<'_> {
     pub(crate) async fn remove(&self) -> bool {
         let done = match (&self.level.means, &self.at) {
             (Means::Sealed { store, .. }, At::Sealed { key, .. }) => {
-                self.level.shared.ask(self.clock, || store.remove(key)).await
+                self.level.shared.ask(self.clock, Asker::Any, || store.remove(key)).await
             }
             (Means::Msal { file, .. }, At::Msal(key)) => {
                 let remove = || {
                     let (file, key, now) = (file.clone(), key.clone(), self.clock.system_time());
                     disk::off_thread(move || file.remove(&key, now))
                 };
-                self.level.shared.ask(self.clock, remove).await
+                self.level.shared.ask(self.clock, Asker::Any, remove).await
             }
             _ => None,
         };

@@ -219,8 +219,9 @@ impl TokenCacheBuilder {
         self
     }
 
-    /// How long the first answer may take, for which the store may have to be connected to. If none comes, the store is
-    /// tried again behind the callers' backs. Default: 1 s for a distributed store, 10 s for files.
+    /// How long the first answer may take, for which the store may have to be connected to, and any answer while this
+    /// process asks more than four questions at a time, as when a fleet starts. If none comes, the store is tried again
+    /// behind the callers' backs: nobody waits so long twice. Default: 1 s for a distributed store, 10 s for files.
     pub fn connect_deadline(mut self, deadline: Duration) -> Self {
         self.timing.connect = deadline;
         self
