@@ -19,7 +19,7 @@ use crate::authority::Tenant;
 use crate::cache::{Entry, Fresh, KeyRef, Level, Memory, Stage, Standing};
 use crate::clock::{Clock, Moment, within};
 use crate::error::{ErrorKind, FailureMetadata};
-use crate::flight::Flight;
+use crate::flight::{Flight, Join};
 use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
@@ -211,31 +211,8 @@ async fn decide(
         let joined = slot.join_or_ask(now, generation, call.claims(), |token| call.served_by(token), request);
         // a request of this caller's own ends in the client's time, another's may have more
         let limit = call.timeout().or_else(|| (!asks).then_some(client.timeout));
-        let patience = limit.map(|limit| limit.saturating_sub(now.since(started)));
         let outcome = match joined {
-            Ok(Some(mut join)) => match &fallback {
-                None => match patience {
-                    None => join.await,
-                    Some(patience) => {
-                        let outcome = within(&*client.clock, patience, join).await;
-                        outcome.unwrap_or_else(|| Some(Err(too_slow(limit.unwrap_or_default()))))
-                    }
-                },
-                Some(token) => {
-                    let patience = patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
-                    match within(&*client.clock, patience, &mut join).await {
-                        Some(outcome) => outcome,
-                        // the authority is slow: the request goes on behind, and a valid token beats a wait
-                        None => {
-                            slot.refreshing(token, client.clock.now());
-                            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                                runtime.spawn(join);
-                            }
-                            Some(Err(too_slow(patience)))
-                        }
-                    }
-                }
-            },
+            Ok(Some(join)) => wait(client, slot, join, fallback.as_ref(), limit, started).await,
             Ok(None) => continue,
             Err(asked_to_wait) => {
                 held_back(&asked_to_wait);
@@ -245,6 +222,8 @@ async fn decide(
         match (outcome, fallback) {
             // one that another had looked for in the second level, and it has what this caller does not want
             (Some(Ok(token)), _) if token.how.level == CacheLevel::L2 && !call.served_by(&token.data) => {}
+            // nobody polled this caller until the token was over
+            (Some(Ok(token)), _) if client.clock.now() > token.data.timetable.expires_at() => {}
             (Some(Ok(token)), _) => {
                 let total = Millis::from(client.clock.now().since(started));
                 // who joined late waited less than the request took
@@ -266,6 +245,40 @@ async fn decide(
             (Some(Err(error)), _) => return Err(error),
             // the request panicked in the hands of one caller, whose affair that is: ask anew
             (None, _) => {}
+        }
+    }
+}
+
+/// Waits for the outcome of a request until `limit` after `started`; who has a valid token to fall back on, not for long.
+async fn wait(
+    client: &Inner,
+    slot: &Entry,
+    mut join: Join<Result<AccessToken, Error>>,
+    fallback: Option<&Arc<TokenData>>,
+    limit: Option<Duration>,
+    started: Moment,
+) -> Option<Result<AccessToken, Error>> {
+    let left = || limit.map(|limit| limit.saturating_sub(client.clock.now().since(started)));
+    if let Some(token) = fallback {
+        let patience = left().map_or(PATIENCE, |left| left.min(PATIENCE));
+        if let Some(outcome) = within(&*client.clock, patience, &mut join).await {
+            return outcome;
+        }
+        let slow = too_slow(patience);
+        // the authority is slow: the request goes on behind, and a valid token beats a wait. One that has expired
+        // meanwhile is no reason to give up
+        if token.timetable.outlives(&slow, client.clock.now()) {
+            slot.refreshing(token, client.clock.now());
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(join);
+            }
+            return Some(Err(slow));
+        }
+    }
+    match left() {
+        None => join.await,
+        Some(left) => {
+            within(&*client.clock, left, join).await.unwrap_or_else(|| Some(Err(too_slow(limit.unwrap_or_default()))))
         }
     }
 }

@@ -246,11 +246,11 @@ impl Model {
         for flight in &mut self.flights {
             for (caller, fallback) in std::mem::take(&mut flight.waiting) {
                 match fallback {
-                    Some(_) => {
+                    Some(token) if self.now < token.expires_at => {
                         flight.behind = true;
                         tired.push((caller, fallback));
                     }
-                    None => flight.waiting.push((caller, None)),
+                    other => flight.waiting.push((caller, other)),
                 }
             }
         }
