@@ -1,9 +1,11 @@
 //! Who asks for tokens.
 
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Poll;
+use std::time::SystemTime;
 
 use apptoken::ConfidentialClient;
 
@@ -30,9 +32,16 @@ impl Member {
     async fn ask(&self, key: usize) {
         let (tenant, api) = self.world.key(key);
         let mine = self.number * self.world.keys() + key;
-        let outcome = self.client.acquire_token_for_client(api.scope()).tenant(tenant).await;
+        let mut asking = pin!(async { self.client.acquire_token_for_client(api.scope()).tenant(tenant).await });
+        // a token is valid when it is handed out: later than the last poll began, however late this thread goes on
+        let mut polled = SystemTime::now();
+        let outcome = poll_fn(|context| {
+            polled = SystemTime::now();
+            asking.as_mut().poll(context)
+        })
+        .await;
         match &outcome {
-            Ok(token) => self.watch.token(mine, self.world.wrong(token, key)),
+            Ok(token) => self.watch.token(mine, self.world.wrong(token, key, polled)),
             Err(error) => self.watch.error(mine, error),
         }
     }

@@ -62,13 +62,13 @@ impl World {
         (&self.tenants[number / 2], if number.is_multiple_of(2) { Api::V1 } else { Api::V2 })
     }
 
-    /// What is wrong with `token`, if it is not the one that `key` stands for, or is not valid now.
-    pub(crate) fn wrong(&self, token: &AccessToken, key: usize) -> Option<String> {
+    /// What is wrong with `token`, if it is not the one that `key` stands for, or was not valid at `time`.
+    pub(crate) fn wrong(&self, token: &AccessToken, key: usize, time: SystemTime) -> Option<String> {
         let (tenant, api) = self.key(key);
         let Ok(read) = Unverified::parse(token.secret()) else { return Some(format!("{tenant}: not a token")) };
         let claims = read.claims();
         let is = |name: &str, wanted: &str| claims.get(name).and_then(Value::as_str) == Some(wanted);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         // the emulator, as Entra, cuts the fraction off the second in which it issues: `exp` is up to a second early
         let expired = claims.get("exp").and_then(Value::as_u64).is_none_or(|exp| exp < now);
         let asked = is("tid", tenant)
