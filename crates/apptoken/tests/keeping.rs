@@ -404,3 +404,18 @@ async fn a_token_that_has_expired_on_its_way_is_not_handed_out() {
     assert!(error.kind() == ErrorKind::Transport && error.is_transient(), "{error}");
     testkit::witness(&error);
 }
+
+#[tokio::test]
+async fn who_is_polled_late_gets_no_token_that_is_over() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(Duration::from_secs(60)));
+    let client = world.client();
+    let mut late = pin!(client.acquire_token_for_client([TODO]).into_future());
+    assert!(late.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let first = client.acquire_token_for_client([TODO]).await.unwrap();
+    assert_eq!(world.requests(), 1, "both wait for the same request");
+    world.clock.advance(Duration::from_secs(61));
+    let token = late.await.unwrap();
+    assert!(token.secret() != first.secret() && token.expires_on() > world.clock.system_time());
+    assert_eq!(world.requests(), 2);
+}

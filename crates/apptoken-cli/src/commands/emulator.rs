@@ -14,8 +14,9 @@ use crate::words;
 /// Run the local Entra ID until Ctrl-C
 ///
 /// It listens on this machine only, over HTTPS under a CA of its own, and forgets everything when it ends, unless --data
-/// names a folder that keeps it. Not for production. Its portal, for a browser, is at /portal. With `--log json` each sign-in is a line of JSON on standard
-/// output, refusals with what was expected and what came. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
+/// names a folder that keeps it. Not for production. Its portal, for a browser, is at /portal. With `--log json` each
+/// sign-in is a line of JSON on standard output, refusals with what was expected and what came. Without a seed it has one
+/// tenant with one daemon and one API, and prints how to use them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {

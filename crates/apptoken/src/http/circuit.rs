@@ -9,8 +9,9 @@ use crate::telemetry::{self, TARGET};
 /// sent. After a pause one request goes out to try; when it succeeds, all may go again.
 ///
 /// A failure is no connection, no answer, 408 or 5xx. Requests share connections: those that were under way when an
-/// answer broke off, and break off too, count as one failure with it. Callers that hold a valid token do not notice; the others get an
-/// error that names the last cause and, in [`retry_after`](crate::Error::retry_after), the time of the next try.
+/// answer broke off, and break off too, count as one failure with it. Callers that hold a valid token do not notice; the
+/// others get an error that names the last cause and, in [`retry_after`](crate::Error::retry_after), the time of the next
+/// try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CircuitPolicy {
     /// Failures in a row that open it; zero: it never opens. Default: 5.
