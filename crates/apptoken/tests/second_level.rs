@@ -369,6 +369,31 @@ async fn a_level_that_a_crowd_makes_slow_is_waited_for() {
     assert_eq!(world.requests() - before, 12, "{:?} {:?}", first.1, second.1);
 }
 
+/// Who waits for another process's token sleeps between two looks, also while the level is left alone.
+#[tokio::test]
+async fn who_waits_through_a_silence_of_the_level_sleeps() {
+    let world = World::start().await;
+    let store = Arc::new(Ill::default());
+    let client = || {
+        let cache = TokenCache::distributed(store.clone()).build();
+        let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache);
+        (client.build().unwrap(), cache)
+    };
+    let ((first, _), (second, cache)) = (client(), client());
+    world.entra.faults().latency(Duration::from_secs(1));
+    let asks = tokio::spawn(async move { first.acquire_token_for_client([TODO]).await });
+    while world.requests() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let waits = tokio::spawn(async move { second.acquire_token_for_client([TODO]).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    store.fails.store(true, Ordering::SeqCst);
+    waits.await.unwrap().unwrap();
+    asks.await.unwrap().unwrap();
+    let counted = cache.counters();
+    assert!((1..100).contains(&counted.skipped), "{counted:?}");
+}
+
 #[tokio::test]
 async fn garbage_is_as_good_as_nothing_and_is_replaced() {
     let world = World::start().await;
