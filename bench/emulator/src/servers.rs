@@ -120,14 +120,14 @@ fn peers(node: &Path, drivers: &Path, folder: &Path) -> Result<Vec<Server>> {
     let root = CertificateDer::from_pem_slice(ca.certificate().to_pem().as_bytes())?.into_owned();
 
     let lock: Value = serde_json::from_slice(&fs::read(drivers.join("package-lock.json"))?)?;
-    [("oauth2-mock-server", "oauth2_mock_server.mjs"), ("oidc-provider", "oidc_provider.mjs")]
+    PEERS
         .into_iter()
         .map(|(name, driver)| {
             let mut child = Command::new(node)
                 .env("NODE_ENV", "production")
                 .arg(drivers.join(driver))
                 .args([&key, &chain])
-                .args([CLIENT_ID, SECRET, RESOURCE])
+                .args([CLIENT_ID, SECRET, RESOURCE, name])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
@@ -174,6 +174,12 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}{padding}\n-----END {label}-----\n", lines.join("\n"))
 }
 
+/// By their names in `package.json`, with what runs them.
+const PEERS: [(&str, &str); 3] = [
+    ("oauth2-mock-server-8", "oauth2_mock_server.mjs"),
+    ("oauth2-mock-server", "oauth2_mock_server.mjs"),
+    ("oidc-provider", "oidc_provider.mjs"),
+];
 const CLIENT_ID: &str = "00001111-aaaa-2222-bbbb-3333cccc4444";
 const SECRET: &str = "a.secret~of-forty.characters_as-Entra-makes";
 const RESOURCE: &str = "api://todolist";

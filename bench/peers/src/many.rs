@@ -1,9 +1,14 @@
 //! Many tenants in one process.
 
+use std::future::IntoFuture;
 use std::hint::black_box;
-use std::time::Instant;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
+use apptoken::ConfidentialClient;
 use peers_harness::{Args, Out, SCOPE, rss, tenant};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::task::JoinSet;
 
 use crate::calls::{one, picks};
 use crate::limit::Limit;
@@ -14,20 +19,22 @@ use crate::wire::bare_requests;
 pub(crate) fn tenants(args: &Args, count: usize, ours: &Out, limit: &Out) {
     let case = |what: &str| format!("many-{count}.{what}");
     let runtime = one();
-    let bare = runtime.block_on(bare_requests(args, 2000));
-    limit.put(&case("fill"), 2000, bare.iter().sum::<f64>() / bare.len() as f64 * 1e6, "ns/op", &[]);
+    let bare = runtime.block_on(bare_requests(args, CALLERS, 4000));
+    limit.put(&case("fill"), 4000, bare, "ns/op", &[]);
 
     let client = many(args).build().expect("a client");
     let tenants: Vec<String> = (0..count).map(tenant).collect();
-    let get = |tenant| {
-        runtime.block_on(async { client.acquire_token_for_client(SCOPE).tenant(tenant).await.expect("a token") })
-    };
-    let token = get(&tenants[0]);
-    let (memory, begun) = (rss(), Instant::now());
-    tenants.iter().skip(1).for_each(|tenant| drop(get(tenant)));
-    let entries = count.saturating_sub(1).max(1) as f64;
-    ours.put(&case("fill"), count, begun.elapsed().as_nanos() as f64 / entries, "ns/op", &[]);
-    ours.put(&case("memory"), count, rss().saturating_sub(memory) as f64 / entries, "B/entry", &[]);
+    let token = runtime.block_on(client.acquire_token_for_client(SCOPE).tenant(&*tenants[0]).into_future());
+    let token = token.expect("a token");
+    let (memory, begun, tenth) = (rss(), Instant::now(), count / 10);
+    let filled = |range| runtime.block_on(fill(&client, range));
+    let first = filled(1..tenth);
+    filled(tenth..count - tenth);
+    let last = filled(count - tenth..count);
+    ours.put(&case("fill"), count, begun.elapsed().as_nanos() as f64 / (count - 1) as f64, "ns/op", &[]);
+    ours.put(&case("fill-first"), tenth - 1, first.as_secs_f64() * 1e3 / (tenth - 1) as f64, "ms-cpu/op", &[]);
+    ours.put(&case("fill-last"), tenth, last.as_secs_f64() * 1e3 / tenth as f64, "ms-cpu/op", &[]);
+    ours.put(&case("memory"), count, rss().saturating_sub(memory) as f64 / (count - 1) as f64, "B/entry", &[]);
     ours.put(&case("token"), count, token.secret().len() as f64, "B/entry", &[]);
 
     let map = Limit::of(tenants.iter().map(String::as_str), token.secret());
@@ -54,4 +61,27 @@ pub(crate) fn tenants(args: &Args, count: usize, ours: &Out, limit: &Out) {
     limit.put(&case("hit"), count, lookup, "ns/op", &[]);
 }
 
+/// Fetches these tenants' tokens, so many at a time. Says how much of the processor's time that took.
+pub(crate) async fn fill(client: &ConfidentialClient, range: Range<usize>) -> Duration {
+    let before = cpu();
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (client, own) = (client.clone(), range.clone().skip(caller).step_by(CALLERS));
+        callers.spawn(async move {
+            for number in own {
+                drop(client.acquire_token_for_client(SCOPE).tenant(tenant(number)).await.expect("a token"));
+            }
+        });
+    }
+    callers.join_all().await;
+    cpu() - before
+}
+
+/// Of this process, on all its threads.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::from_secs(time.tv_sec as u64) + Duration::from_nanos(time.tv_nsec as u64)
+}
+
+const CALLERS: usize = 16;
 const PICKS: usize = 1 << 16;

@@ -9,6 +9,7 @@ use apptoken::http::RequestRate;
 use peers_harness::{Args, Out, SCOPE, SECRET, tenant};
 
 use crate::calls::{Control, picks, two};
+use crate::many::fill;
 use crate::peer::{builder, many};
 use crate::turns::quantile;
 
@@ -25,17 +26,15 @@ pub(crate) fn refreshes(args: &Args, count: usize, ours: &Out) {
     runtime.block_on(async {
         control.set(&format!("refresh_in={}", CALM.as_secs() + FILLING.as_secs())).await;
         let begun = Instant::now();
-        for tenant in &tenants {
-            drop(filler.acquire_token_for_client(SCOPE).tenant(tenant).await.expect("a token"));
-        }
+        fill(&filler, 0..count).await;
         assert!(begun.elapsed() < FILLING, "the first tokens are due before the last one is there");
         control.set("refresh_in=0").await;
     });
+    let filled = Instant::now();
     let picks = picks(&tenants, 1 << 16);
     let _inside = runtime.enter();
     let calm = hits(&client, &picks, CALM / 2);
-    let waiting = Instant::now();
-    std::thread::sleep((CALM + FILLING).saturating_sub(waiting.elapsed()));
+    std::thread::sleep((CALM + FILLING).saturating_sub(filled.elapsed()));
     let before = runtime.block_on(control.token_requests());
     let begun = Instant::now();
     let storm = hits(&client, &picks, STORM);
