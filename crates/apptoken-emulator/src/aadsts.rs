@@ -321,6 +321,12 @@ impl Refusal {
         self
     }
 
+    /// The credential is right, and would be taken later.
+    pub(crate) fn too_new(self, credential: &str) -> Self {
+        let presented = format!("a {credential} so new that it is not known everywhere yet (replication delay)");
+        self.evidence("age", "past the replication delay", presented)
+    }
+
     /// Refused by a Conditional Access policy: its id is in the challenge.
     pub(crate) fn conditional_access(policy: Uuid) -> Self {
         let claims = format!(r#"{{"access_token":{{"capolids":{{"essential":true,"values":["{policy}"]}}}}}}"#);

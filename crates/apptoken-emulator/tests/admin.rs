@@ -166,8 +166,13 @@ async fn new_credentials_are_known_after_a_while() {
     assert!(evidence.presented.contains("not known everywhere yet"), "{evidence:?}");
     assert_eq!(code(&assertion(federated()).await), json!(70021));
     assert_eq!(code(&assertion(own(&entra)).await), json!(700027));
+    let evidence = entra.last_sign_in().evidence.pop().unwrap();
+    assert!(evidence.presented.contains("not known everywhere yet"), "{evidence:?}");
     assert_eq!(entra.code().await.0, 200, "older ones are known");
-    assert_eq!(entra.ask("POST", "/clock", json!({ "advanceSeconds": 30 })).await.status, 200);
+    assert_eq!(entra.ask("POST", "/clock", json!({ "advanceSeconds": 29 })).await.status, 200);
+    assert_eq!(code(&by_secret().await), json!(7000215));
+    assert_eq!(code(&assertion(own(&entra)).await), json!(700027));
+    assert_eq!(entra.ask("POST", "/clock", json!({ "advanceSeconds": 1 })).await.status, 200);
     assert_eq!(by_secret().await.status, 200);
     assert_eq!(assertion(federated()).await.status, 200);
     assert_eq!(assertion(own(&entra)).await.status, 200);

@@ -5,6 +5,7 @@ mod common;
 
 use std::time::Duration;
 
+use apptoken_emulator::seed::SeedReplicationDelay;
 use apptoken_jose::{Algorithm, base64url, jws};
 use common::{API_V1, Answer, CONTOSO, DAEMON, DaemonKey, Entra, client, daemon_key, describe, start, start_with};
 use reqwest::{Client, Identity};
@@ -50,6 +51,22 @@ async fn only_the_applications_own_certificates_while_they_are_valid() {
     let daemon = entra.new_certificate();
     entra.emulator.clock().advance(Duration::from_secs(40 * 86_400));
     refused(&ask(&entra, Some(&daemon), &[]).await, 392204, 401);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_known_after_the_replication_delay() {
+    let entra = asking().await;
+    entra.emulator.clock().freeze();
+    entra.emulator.faults().replication_delays(vec![SeedReplicationDelay { seconds: 30, ..Default::default() }]);
+    let daemon = entra.new_certificate();
+    for after in [0, 29] {
+        entra.emulator.clock().advance(Duration::from_secs(after));
+        refused(&ask(&entra, Some(&daemon), &[("token_type", "mtls_pop")]).await, 700027, 401);
+        let shown = entra.last_sign_in().evidence.pop().unwrap();
+        assert!(shown.presented.contains("not known everywhere yet"), "{shown:?}");
+    }
+    entra.emulator.clock().advance(Duration::from_secs(1));
+    assert_eq!(ask(&entra, Some(&daemon), &[("token_type", "mtls_pop")]).await.status, 200);
 }
 
 #[tokio::test]

@@ -85,8 +85,17 @@ fn cases() -> Vec<Case> {
         case("assignment required", &[("scope", "api://closed/.default")], 400, "invalid_grant", 501051).log("roles", "none"),
         case("disabled resource", &[("scope", "api://disabled/.default")], 400, "invalid_resource", 500014),
         // Entra's order of checks
+        at("/undefined/oauth2/v2.0/token", "bad tenant before bad grant", &[("grant_type", "password")], 400, "invalid_request", 900023),
+        at("/nowhere.example/oauth2/v2.0/token", "unknown tenant before no grant", &[("grant_type", "")], 400, "invalid_request", 90002),
+        at("/common/oauth2/v2.0/token", "bad grant before no tenant named", &[("grant_type", "password")], 400, "unsupported_grant_type", 70003).no_page(),
+        case("bad grant before no client_id", &[("grant_type", "password"), ("client_id", "")], 400, "unsupported_grant_type", 70003).no_page(),
         case("bad grant before bad secret", &[("grant_type", "password"), ("client_secret", &format!("{CANARY}-x"))], 400, "unsupported_grant_type", 70003).no_page(),
         case("bad app before bad secret", &[("client_id", STRANGER), ("client_secret", &format!("{CANARY}-x"))], 400, "unauthorized_client", 700016),
+        case("no service principal before bad secret", &[("client_id", &ABSENT.to_string()), ("client_secret", &format!("{CANARY}-x"))], 401, "invalid_client", 7000229),
+        case("disabled before no credential", &[("client_id", &DISABLED.to_string()), ("client_secret", "")], 400, "unauthorized_client", 7000112),
+        case("no credential before bad claims", &[("client_secret", ""), ("claims", "{")], 401, "invalid_client", 7000216),
+        case("bad secret before bad claims", &[("client_secret", &format!("{CANARY}-x")), ("claims", "{")], 401, "invalid_client", 7000215),
+        case("bad claims before bad resource", &[("claims", "{"), ("scope", "api://nothing/.default")], 400, "invalid_request", 9002313),
         case("bad secret before bad scope", &[("client_secret", &format!("{CANARY}-x")), ("scope", "x")], 401, "invalid_client", 7000215),
         case("bad scope before bad resource", &[("scope", "api://nothing/Read")], 400, "invalid_scope", 1002012),
     ]

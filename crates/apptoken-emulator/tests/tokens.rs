@@ -177,6 +177,20 @@ async fn tokens_for_microsofts_own_apis_say_more() {
     assert!(claims["xms_tcdt"].is_i64());
 }
 
+/// What a challenge says of `nbf`: a token no older than the revocation, and yet good at once.
+#[tokio::test]
+async fn a_challenge_moves_the_tokens_beginning_up_to_now() {
+    let entra = start().await;
+    entra.emulator.clock().freeze();
+    let now = entra.emulator.clock().now_unix();
+    for (wanted, from) in [(now - 4000, now - 300), (now - 10, now - 10), (now + 4000, now)] {
+        let claims = json!({ "access_token": { "nbf": { "essential": true, "value": wanted.to_string() } } });
+        let answer = entra.token(&[("claims", &claims.to_string())]).await;
+        let token = entra.claims(answer.json["access_token"].as_str().unwrap()).await;
+        assert_eq!([&token["nbf"], &token["iat"], &token["exp"]], [from, from, now + 3600], "{wanted}");
+    }
+}
+
 /// The API's registration decides, and the client's has no say.
 #[tokio::test]
 async fn an_api_asks_for_optional_claims() {
@@ -274,9 +288,10 @@ async fn a_secret_may_come_in_the_basic_header() {
 
     let request = entra
         .post("/contoso.com/oauth2/v2.0/token", good(&[("client_secret", "")]))
-        .basic_auth("somebody-else", Some(secret()));
+        .basic_auth("somebody-else", Some(encode(&secret())));
     let answer = entra.send(request).await;
     assert_eq!((answer.status, &answer.json["error_codes"]), (400, &json!([9002313])));
+    assert!(answer.json["error_description"].as_str().unwrap().contains("differ"), "{}", answer.json);
 }
 
 #[tokio::test]

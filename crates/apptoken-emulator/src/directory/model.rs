@@ -432,6 +432,11 @@ impl KeyCredential {
             certificate,
         })
     }
+
+    /// Whether it is old enough for the token endpoint to know it: see `faults::Delays`.
+    pub(crate) fn is_known(&self, known_until: i64) -> bool {
+        self.added == 0 || self.added <= known_until
+    }
 }
 
 /// An App ID URI for comparing: one slash at the end, and letter case, do not count.

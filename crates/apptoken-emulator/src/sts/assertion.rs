@@ -74,17 +74,17 @@ impl Verifier<'_> {
         };
         let by = |thumbprint: Option<&str>, of: fn(&KeyCredential) -> &[u8]| {
             let bytes = decode_thumbprint(thumbprint?)?;
-            let known = |c: &&KeyCredential| c.added == 0 || c.added <= self.known_until;
-            self.application.certificates.iter().filter(known).find(|certificate| of(certificate) == bytes)
+            self.application.certificates.iter().find(|certificate| of(certificate) == bytes)
         };
-        let found = match sha256 {
+        let registered = match sha256 {
             Some(_) => by(sha256, |certificate| &certificate.sha256),
             None => by(sha1, |certificate| &certificate.sha1),
         };
-        let Some(credential) = found else {
+        let Some(credential) = registered.filter(|certificate| certificate.is_known(self.known_until)) else {
             let shown = show_thumbprint(presented);
             let reason = format!("The key was not found, Thumbprint of key used by client: '{shown}'");
-            return Err(self.refuse_key(&reason, &shown));
+            let refusal = self.refuse_key(&reason, &shown);
+            return Err(if registered.is_some() { refusal.too_new("certificate") } else { refusal });
         };
         self.certificate_in_time(&credential.certificate, |reason, shown| self.refuse_key(reason, shown))?;
         Ok(credential)

@@ -204,6 +204,7 @@ fn authenticate(
     log: &mut SignIn,
 ) -> Result<(CredentialKind, Binding), Refusal> {
     let binding = Binding::of(request)?;
+    let known_until = || state.faults.delays.known_until(tenant, application, now);
     if let Some(assertion) = request.form.get("client_assertion") {
         let kind = request.form.require("client_assertion_type")?;
         if kind != JWT_BEARER && kind != JWT_POP {
@@ -226,7 +227,8 @@ fn authenticate(
     let Some(secret) = request.form.get("client_secret").or(basic) else {
         if let Some(certificate) = request.certificate {
             log.credential = Some(CredentialKind::Certificate);
-            return pop::registered(application, certificate, now).map(|()| (CredentialKind::Certificate, binding));
+            pop::registered(application, certificate, now, known_until())?;
+            return Ok((CredentialKind::Certificate, binding));
         }
         return Err(Refusal::new(Code::CredentialMissing, &[]).evidence(
             "credential",
@@ -239,7 +241,7 @@ fn authenticate(
     if application.managed_identity.is_some() {
         return Err(Refusal::new(Code::ManagedIdentitySecret, &[&application.app_id.to_string()]));
     }
-    secret::verify(application, secret, now, state.faults.delays.known_until(tenant, application, now))?;
+    secret::verify(application, secret, now, known_until())?;
     Ok((CredentialKind::Secret, binding))
 }
 

@@ -126,15 +126,23 @@ pub(crate) fn same_certificate(
 }
 
 /// The certificate on TLS as the only credential: it must be one of the application's, byte for byte.
-pub(crate) fn registered(application: &Application, certificate: &Certificate, now: i64) -> Result<(), Refusal> {
+/// One registered after `known_until` is not known yet.
+pub(crate) fn registered(
+    application: &Application,
+    certificate: &Certificate,
+    now: i64,
+    known_until: i64,
+) -> Result<(), Refusal> {
     let app = application.app_id.to_string();
     let shown = certificate.thumbprint_hex();
     let sha256 = certificate.thumbprint_sha256();
-    if !application.certificates.iter().any(|one| one.sha256 == sha256) {
+    let registered = application.certificates.iter().find(|one| one.sha256 == sha256);
+    if !registered.is_some_and(|one| one.is_known(known_until)) {
         let ours: Vec<_> = application.certificates.iter().map(|one| one.certificate.thumbprint_hex()).collect();
         let expected = if ours.is_empty() { "the application has no certificate".into() } else { ours.join(", ") };
         let reason = format!("The certificate shown on TLS was not found, Thumbprint: '{shown}'");
-        return Err(Refusal::new(Code::AssertionKey, &[&app, &reason]).evidence("thumbprint", expected, shown));
+        let refusal = Refusal::new(Code::AssertionKey, &[&app, &reason]).evidence("thumbprint", expected, shown);
+        return Err(if registered.is_some() { refusal.too_new("certificate") } else { refusal });
     }
     let (start, end) = (certificate.not_before(), certificate.not_after());
     if now > end {
