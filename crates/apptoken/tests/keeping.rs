@@ -185,6 +185,57 @@ async fn a_token_that_is_valid_outlives_a_failing_authority() {
     assert_eq!(second.metadata().refresh_reason, RefreshReason::Expired);
 }
 
+/// Not only an outage: a secret that ended, say, is noticed by who has no token left.
+#[tokio::test]
+async fn a_token_that_is_valid_outlives_a_refusal() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(HOUR));
+    let client = world.client();
+    let first = client.acquire_token_for_client([TODO]).await.unwrap();
+    let body = r#"{"error":"invalid_client","error_codes":[7000222]}"#.to_owned();
+    let refused = Fault::Status { status: 401, retry_after: None, body: Some(body) };
+    world.entra.faults().next_token_requests(1000, refused);
+    world.advance(minutes(56));
+    for _ in 0..100 {
+        let kept = client.acquire_token_for_client([TODO]).await.unwrap();
+        assert_eq!((kept.secret(), kept.metadata().stale), (first.secret(), true));
+    }
+    assert_eq!(world.requests(), 2, "the refusal is not repeated for each caller");
+    let forced = client.acquire_token_for_client([TODO]).force_refresh(true).await.unwrap_err();
+    assert_eq!(forced.kind(), ErrorKind::Denied, "who wants a new one is told");
+    assert_eq!(client.acquire_token_for_client([TODO]).await.unwrap().secret(), first.secret());
+    world.advance(minutes(5));
+    let error = client.acquire_token_for_client([TODO]).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Denied, false));
+}
+
+#[tokio::test]
+async fn tokens_that_came_together_are_refreshed_apart() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(24 * HOUR));
+    world.entra.faults().refresh_in(Some(12 * HOUR));
+    let client = world.client();
+    let ask = async |key: usize| {
+        client.acquire_token_for_client([TODO]).extra_query_parameter("key", key.to_string()).await.unwrap()
+    };
+    for key in 0..32 {
+        ask(key).await;
+    }
+    // half of the jitter is still to come
+    world.advance(12 * HOUR - Duration::from_secs(150));
+    let mut left = Vec::new();
+    for key in 0..32 {
+        if ask(key).await.metadata().refresh_reason != RefreshReason::Proactive {
+            left.push(key);
+        }
+    }
+    assert!((3..30).contains(&left.len()), "{left:?}");
+    world.advance(Duration::from_secs(150));
+    for key in left {
+        assert_eq!(ask(key).await.metadata().refresh_reason, RefreshReason::Proactive, "none is late");
+    }
+}
+
 #[tokio::test]
 async fn a_refresh_behind_that_fails_disturbs_nobody() {
     let world = World::start().await;

@@ -134,6 +134,30 @@ async fn one_that_is_due_is_served_and_refreshed_by_one_process() {
     assert_eq!(world.requests(), 2);
 }
 
+/// Processes that found the same token do not come due together.
+#[tokio::test]
+async fn tokens_of_another_process_are_refreshed_apart() {
+    let world = World::start().await;
+    world.entra.faults().token_lifetime(Some(minutes(24 * 60)));
+    world.entra.faults().refresh_in(Some(minutes(12 * 60)));
+    let store = Arc::new(InMemoryCache::with_clock(world.clock.clone()));
+    let (first, second) = (another(&world, &store).0, another(&world, &store).0);
+    let ask = async |client: &ConfidentialClient, key: usize| {
+        client.acquire_token_for_client([TODO]).extra_query_parameter("key", key.to_string()).await.unwrap()
+    };
+    for key in 0..32 {
+        ask(&first, key).await;
+        assert_eq!(level(&ask(&second, key).await), CacheLevel::L2);
+    }
+    // half of the jitter is still to come
+    world.advance(minutes(12 * 60) - Duration::from_secs(150));
+    let mut due = 0;
+    for key in 0..32 {
+        due += u32::from(ask(&second, key).await.metadata().refresh_reason == RefreshReason::Proactive);
+    }
+    assert!((3..30).contains(&due), "{due}");
+}
+
 #[tokio::test]
 async fn a_valid_token_of_another_process_beats_an_error() {
     let world = World::start().await;
@@ -759,27 +783,31 @@ async fn whatever_tells_tokens_apart_is_in_the_key() {
         let other_client = CLIENT.replace('a', "b");
         let other_tenant = TENANT.replace('1', "9");
         let clients = [
-            (CLIENT, TENANT, "login.microsoftonline.com", None, None),
-            (CLIENT, &*other_tenant, "login.microsoftonline.com", None, None),
-            (&*other_client, TENANT, "login.microsoftonline.com", None, None),
-            (CLIENT, TENANT, "login.microsoftonline.us", None, None),
-            (CLIENT, TENANT, "login.microsoftonline.com", Some("cp1"), None),
-            (CLIENT, TENANT, "login.microsoftonline.com", None, Some("part")),
+            (CLIENT, TENANT, "login.microsoftonline.com", None, None, None),
+            (CLIENT, &*other_tenant, "login.microsoftonline.com", None, None, None),
+            (&*other_client, TENANT, "login.microsoftonline.com", None, None, None),
+            (CLIENT, TENANT, "login.microsoftonline.us", None, None, None),
+            (CLIENT, TENANT, "login.microsoftonline.com", Some("cp1"), None, None),
+            (CLIENT, TENANT, "login.microsoftonline.com", None, Some("1"), None),
+            (CLIENT, TENANT, "login.microsoftonline.com", None, Some("2"), None),
+            (CLIENT, TENANT, "login.microsoftonline.com", None, None, Some("part")),
         ];
         // the second time, by another process where there is a store
         for found in [false, true] {
             let another = TokenCache::distributed(store.clone()).deadline(Duration::from_secs(5)).build();
             let cache = if found && place == 1 { &another } else { cache };
-            for (number, (client, tenant, host, capability, part)) in (1..).zip(clients) {
+            for (number, (client, tenant, host, capability, slice, part)) in (1..).zip(clients) {
                 let client = ConfidentialClient::builder(client).authority(format!("https://{host}/{tenant}"));
                 let client = client.client_capabilities(capability).client_secret(secret()).token_cache(cache);
+                let client =
+                    if let Some(slice) = slice { client.extra_query_parameter("slice", slice) } else { client };
                 let client = client.transport(authority.clone()).build().unwrap();
                 let call = client.acquire_token_for_client([VAULT]);
                 let call = if let Some(part) = part { call.fmi_path(part) } else { call };
                 let token = call.await.unwrap();
                 assert_eq!(token.secret(), format!("{CANARY}-token-{number}"), "{place} {found} {client:?}");
             }
-            assert_eq!(authority.asked(), 6, "{place} {found}");
+            assert_eq!(authority.asked(), 8, "{place} {found}");
         }
     }
 }
@@ -885,6 +913,64 @@ async fn a_broken_file_is_set_aside_and_told() {
     let client = in_the_public_cloud(file).transport(Canned::default()).build().unwrap();
     client.acquire_token_for_client([VAULT]).await.unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "not JSON, and long");
+}
+
+/// As MSAL Python holds it: a file that exists, and is locked.
+fn held(path: &Path) -> (std::fs::File, impl FnOnce()) {
+    let lock = path.with_extension("json.lockfile");
+    let file = std::fs::File::create_new(&lock).unwrap();
+    file.lock().unwrap();
+    (file, move || std::fs::remove_file(lock).unwrap())
+}
+
+#[tokio::test]
+async fn what_another_wrote_under_its_lock_is_read_before_the_file_is_replaced() {
+    testkit::init();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("cache.json");
+    let authority = Canned::default();
+    let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(authority.clone()).build().unwrap();
+    client.acquire_token_for_client(["api://one/.default"]).await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let (lock, give_back) = held(&path);
+    let waiting = tokio::spawn(async move { client.acquire_token_for_client(["api://two/.default"]).await });
+    until(|| authority.asked() == 2).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(std::fs::read(&path).unwrap(), before, "the lock is another's");
+    // it puts its own, and takes ours out
+    let theirs = json!({ "Account": { "u": { "name": "theirs" } }, "AccessToken": {} });
+    std::fs::write(&path, theirs.to_string()).unwrap();
+    give_back();
+    drop(lock);
+    waiting.await.unwrap().unwrap();
+    let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(now["Account"], theirs["Account"]);
+    let rows = now["AccessToken"].as_object().unwrap();
+    assert!(!rows.is_empty() && rows.values().all(|row| row["target"] == "api://two/.default"), "{:?}", rows.keys());
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no lock stays behind");
+}
+
+/// Other MSALs write in place.
+#[tokio::test]
+async fn a_file_that_is_half_written_is_read_when_its_writer_is_done() {
+    testkit::init();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("cache.json");
+    written_by("python", &path);
+    let whole = std::fs::read(&path).unwrap();
+    for half in [&whole[..whole.len() / 2], b""] {
+        let (lock, give_back) = held(&path);
+        std::fs::write(&path, half).unwrap();
+        let client = in_the_public_cloud(MsalCacheFile::new(&path)).transport(Nobody).build().unwrap();
+        let waiting = tokio::spawn(async move { client.acquire_token_for_client([VAULT]).await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!waiting.is_finished());
+        std::fs::write(&path, &whole).unwrap();
+        give_back();
+        drop(lock);
+        assert_eq!(waiting.await.unwrap().unwrap().secret(), format!("{CANARY}-PLAIN-python"));
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing is set aside");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

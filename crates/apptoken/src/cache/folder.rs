@@ -356,6 +356,33 @@ mod tests {
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "and cleans up");
     }
 
+    /// The fence is compared with what is there under the lock that the file is replaced under.
+    #[tokio::test]
+    async fn a_value_waits_for_another_process_that_is_writing_and_gives_way_to_it() {
+        let (_place, clock, cache) = folder(4);
+        let minute = Duration::from_secs(60);
+        let lease = cache.try_lease("a", minute).await.unwrap().unwrap();
+        let file = cache.path().join("a.token");
+        let newer = Header { fence: lease.fence + 1, expires: u64::MAX };
+        for (fence, there, outcome) in
+            [(Some(lease.fence), Some(newer), Stored::Outdated), (None, None, Stored::Stored)]
+        {
+            let writing = LockFile::attempt(&cache.0.lock("a", "write"), clock.system_time()).unwrap().unwrap();
+            let before = disk::read(&file, MOST_BYTES).unwrap();
+            let set = tokio::spawn({
+                let cache = CacheFolder(cache.0.clone());
+                async move { cache.set("a", b"ours", minute, fence).await.unwrap() }
+            });
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            assert!(!set.is_finished() && disk::read(&file, MOST_BYTES).unwrap() == before);
+            if let Some(header) = there {
+                disk::replace(&file, &[&header.bytes(), b"theirs"], false).unwrap();
+            }
+            drop(writing);
+            assert_eq!(set.await.unwrap(), outcome);
+        }
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn only_the_owner_can_look() {
