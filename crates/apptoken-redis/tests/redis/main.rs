@@ -81,6 +81,40 @@ async fn fences_go_on_rising_when_everything_was_lost() {
     assert_eq!(cache.get("k").await.unwrap().as_deref(), Some(&b"new"[..]));
 }
 
+/// Redis may throw keys away when its memory is full: the value itself says how old it is.
+#[tokio::test]
+async fn a_paused_holder_overwrites_nothing_newer_though_the_last_fence_was_lost() {
+    testkit::init();
+    let server = Server::start(&[]).await;
+    let cache = RedisCache::server(&server.url()).build().unwrap();
+    let minute = Duration::from_secs(60);
+    let paused = cache.try_lease("k", minute).await.unwrap().unwrap();
+    cache.release("k", paused).await.unwrap();
+    let second = cache.try_lease("k", minute).await.unwrap().unwrap();
+    assert_eq!(cache.set("k", b"new", minute, Some(second.fence)).await.unwrap(), Stored::Stored);
+    assert_eq!(server.cli(&["DEL", "apptoken:1:{k}:f", "apptoken:1:{k}:l"]), "2");
+    assert_eq!(cache.set("k", b"old", minute, Some(paused.fence)).await.unwrap(), Stored::Outdated);
+    assert_eq!(cache.get("k").await.unwrap().as_deref(), Some(&b"new"[..]));
+    let third = cache.try_lease("k", minute).await.unwrap().unwrap();
+    assert!(third.fence > second.fence);
+}
+
+#[tokio::test]
+async fn a_token_in_anothers_place_does_not_open() {
+    testkit::init();
+    let (fleet, server) = (Fleet::with_keys(2).await, Server::start(&[]).await);
+    let process = || fleet.patient(1, || RedisCache::server(&server.url()).build().unwrap());
+    fleet.all_ask(&process(), 0..2).await;
+    let keys = server.cli(&["KEYS", "*:v"]);
+    let [one, other] = keys.lines().collect::<Vec<_>>()[..] else { panic!("{keys}") };
+    assert_eq!(server.cli(&["COPY", one, other, "REPLACE"]), "1");
+    let late = process();
+    let seen = fleet.all_ask(&late, 0..2).await;
+    let counted = late[0].cache.counters();
+    assert_eq!((seen.requests, seen.errors, counted.hits), (1, 0, 1), "{counted:?}");
+    assert!(counted.errors > 0, "told: {counted:?}");
+}
+
 #[tokio::test]
 async fn what_one_puts_the_others_are_told_of_after_a_restart_too() {
     testkit::init();
