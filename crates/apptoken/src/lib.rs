@@ -73,6 +73,7 @@ mod sync;
 pub mod telemetry;
 mod token;
 mod token_endpoint;
+mod wiped;
 
 pub use apptoken_jose::Algorithm as SigningAlgorithm;
 pub use authority::AssertionForm;

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::http::HeaderValue;
-use bytes::Bytes;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use crate::clock::Moment;
 use crate::error::ErrorKind;
 use crate::name::Name;
 pub use crate::refresh_reason::RefreshReason;
 use crate::sync::Loaded;
+use crate::wiped::Wiped;
 use crate::{ClientIdentity, Error};
 
 /// An app-only access token with what is known about it. Cloning it counts a reference.
@@ -517,10 +516,10 @@ impl Scheme {
 pub(crate) fn header(scheme: Scheme, credential: &[&str]) -> Result<HeaderValue, Error> {
     let length = scheme.prefix().len() + credential.iter().map(|piece| piece.len()).sum::<usize>();
     // one copy, in the header, wiped when the last token that shares it is dropped
-    let mut text = Zeroizing::new(String::with_capacity(length));
-    text.push_str(scheme.prefix());
-    text.extend(credential.iter().copied());
-    let bytes = Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *text).into_bytes().into_boxed_slice()));
+    let mut text = Wiped(Vec::with_capacity(length));
+    text.0.extend_from_slice(scheme.prefix().as_bytes());
+    credential.iter().for_each(|piece| text.0.extend_from_slice(piece.as_bytes()));
+    let bytes = text.into_bytes();
     let mut header = HeaderValue::from_maybe_shared(bytes)
         .ok()
         .filter(|value| {

@@ -112,17 +112,16 @@ impl Authority {
 
     /// The token endpoint of `tenant` at `host`; `None` for an OIDC authority, whose configuration has it.
     pub(super) fn token_endpoint_at(&self, host: &str, tenant: &Tenant) -> Option<String> {
-        let base = format!("{}://{host}", self.url.scheme());
-        Some(match &self.kind {
+        let (scheme, tenant) = (self.url.scheme(), tenant.as_str());
+        let parts: &[&str] = match &self.kind {
             Kind::Oidc => return None,
-            Kind::Adfs => format!("{base}/adfs/oauth2/token"),
-            Kind::Dsts => format!("{base}/dstsv2/{tenant}/oauth2/v2.0/token"),
-            Kind::B2c(Policy { tfp, name }) => {
-                let tfp = if *tfp { "/tfp" } else { "" };
-                format!("{base}{tfp}/{tenant}/{name}/oauth2/v2.0/token")
-            }
-            Kind::Entra | Kind::Ciam => format!("{base}/{tenant}/oauth2/v2.0/token"),
-        })
+            Kind::Adfs => &["/adfs/oauth2/token"],
+            Kind::Dsts => &["/dstsv2/", tenant, "/oauth2/v2.0/token"],
+            Kind::B2c(Policy { tfp: true, name }) => &["/tfp/", tenant, "/", name, "/oauth2/v2.0/token"],
+            Kind::B2c(Policy { tfp: false, name }) => &["/", tenant, "/", name, "/oauth2/v2.0/token"],
+            Kind::Entra | Kind::Ciam => &["/", tenant, "/oauth2/v2.0/token"],
+        };
+        Some([&[scheme, "://", host], parts].concat().concat())
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use ::http::Uri;
 use bytes::Bytes;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::pin::{self, ThumbprintPin};
 use super::proxy::Proxy;
 use super::showing::{Showing, reqwest_identity};
 use super::{Request, Response, Transport, TransportError, TransportErrorKind};
+use crate::wiped::Wiped;
 use crate::{ClientIdentity, Error};
 
 /// The default [`Transport`]: reqwest on rustls, with the machine's trusted roots. Redirects are not followed, and plain
@@ -285,14 +285,14 @@ impl ReqwestTransport {
     async fn read(&self, mut answer: reqwest::Response) -> Result<Bytes, TransportError> {
         let limit = self.settings.max_response_bytes;
         let announced = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(USUAL_BYTES);
-        let mut body = Zeroizing::new(Vec::with_capacity(announced.min(limit)));
+        let mut body = Wiped(Vec::with_capacity(announced.min(limit)));
         while let Some(chunk) = answer.chunk().await.map_err(classify)? {
-            if body.len() + chunk.len() > limit {
+            if body.0.len() + chunk.len() > limit {
                 return Err(TransportError::new(TransportErrorKind::TooLarge, format!("more than {limit} bytes")));
             }
-            body.extend_from_slice(&chunk);
+            body.0.extend_from_slice(&chunk);
         }
-        Ok(Bytes::from_owner(body))
+        Ok(body.into_bytes())
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::SystemTime;
 use ::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use ::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
-use secrecy::zeroize::Zeroizing;
 use url::form_urlencoded;
 
 pub(crate) use response::{Grant, json, shortened};
@@ -21,6 +20,7 @@ use crate::http::{Request, Response, Skew, TransportError, TransportErrorKind};
 use crate::request::{Asked, Extra};
 use crate::telemetry::{Caller, Told, client_headers};
 use crate::token::RegionUse;
+use crate::wiped::Wiped;
 
 /// What is asked of a token endpoint.
 pub(crate) struct TokenRequest<'a> {
@@ -111,7 +111,7 @@ impl TokenRequest<'_> {
         }
         // none of them has one of the names above
         form.extend_pairs(&self.extra.body);
-        Bytes::from_owner(Zeroizing::new(form.finish().into_bytes()))
+        Wiped(form.finish().into_bytes()).into_bytes()
     }
 
     fn not_sendable(&self) -> Error {
