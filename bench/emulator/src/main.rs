@@ -1,4 +1,4 @@
-//! Tokens per CPU-second of the local Entra ID over TLS keep-alive, beside this machine's RSA-2048 signing limit and two
+//! Tokens per CPU-second of the local Entra ID over TLS keep-alive, beside this machine's RSA-2048 signing limit and
 //! servers from npm; how soon it answers; how much memory it has after a million tokens.
 //!
 //! Servers take turns, so that a busy machine is as busy for one as for another: medians of one run and their ratios count,

@@ -1,5 +1,5 @@
 //! `cargo xtask bench emulator`: tokens per CPU-second of the local Entra ID, its start and its memory, beside what the
-//! machine allows and beside two servers from npm.
+//! machine allows and beside servers from npm.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
