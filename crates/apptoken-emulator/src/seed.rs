@@ -452,10 +452,17 @@ impl Seed {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut json = serde_json::Deserializer::from_str(text);
         let seed = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| SeedError::new(error.path().to_string(), error.inner().to_string()))?;
+            .map_err(|error| SeedError::new(known_path(error.path()), error.inner().to_string()))?;
         json.end().map_err(|error| SeedError::new(".", error.to_string()))?;
         Ok(seed)
     }
+}
+
+/// As far as the text could be read; `.` is the whole.
+pub(crate) fn known_path(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    let known = path.trim_end_matches('?').trim_end_matches('.');
+    if known.is_empty() { ".".to_owned() } else { known.to_owned() }
 }
 
 /// A managed identity in a seed: a service principal that belongs to a resource in Azure.
@@ -620,7 +627,12 @@ mod tests {
             let error = Seed::from_json(json).unwrap_err().to_string();
             assert!(error.starts_with(&format!("seed: {path}: ")), "{error}");
         }
-        assert!(Seed::from_json("{} {}").is_err());
+        for (broken, said) in
+            [("{", "seed: EOF"), ("{} {}", "seed: trailing"), ("{\"tenants\":[{\"", "seed: tenants[0]: EOF")]
+        {
+            let error = Seed::from_json(broken).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
         assert!(Seed::from_json("\u{feff}{}").is_ok());
     }
 

@@ -322,6 +322,8 @@ async fn a_seed_may_bring_faults_and_the_clock() {
     assert_eq!(entra.code().await.0, 503);
     assert_eq!(entra.code().await.0, 200, "seeded credentials are known at once");
     assert_eq!(entra.ask("GET", "/clock", Value::Null).await.json["aheadSeconds"], 86_400);
+    let no_object = entra.ask("POST", "/faults", json!("status")).await;
+    assert_eq!((no_object.status, &no_object.json["error"]["path"]), (400, &Value::Null), "{}", no_object.json);
     let new = entra.emulator.directory().add_secret(&DAEMON.to_string(), "x", Duration::from_secs(9999)).unwrap();
     assert_eq!(entra.token(&[("client_secret", &new.text)]).await.json["error_codes"], json!([7000215]));
 }

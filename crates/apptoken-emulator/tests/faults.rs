@@ -128,6 +128,8 @@ async fn a_fault_is_for_a_tenant_an_app_or_a_resource() {
     let asked = entra.post(TOKEN, good(&[])).header("x-apptoken-fault", "status=429; retry-after=7");
     let answer = entra.send(asked).await;
     assert_eq!((answer.status, &answer.headers["retry-after"]), (429, &"7".parse().unwrap()));
+    let mistyped = entra.send(entra.post(TOKEN, good(&[])).header("x-apptoken-fault", "statu=429")).await;
+    assert_eq!(mistyped.status, 400, "a slip of the pen is no token");
 }
 
 #[tokio::test]

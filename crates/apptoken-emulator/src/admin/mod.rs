@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::directory::SeedError;
 use crate::endpoints::{BodyError, Exchange, RequestBody, Response, json, read};
 use crate::faults::FaultRule;
-use crate::seed::{SeedFault, SeedReplicationDelay};
+use crate::seed::{SeedFault, SeedReplicationDelay, known_path};
 use crate::state::State;
 
 /// Answers what comes after `/admin`.
@@ -242,6 +242,11 @@ impl Problem {
         Self { status, message: message.into(), path: None }
     }
 
+    fn at(mut self, path: &str) -> Self {
+        self.path = (path != ".").then(|| path.to_owned());
+        self
+    }
+
     fn response(&self) -> Response {
         let mut response = json(self.status, &value!({ "error": { "message": self.message, "path": self.path } }));
         if self.status == StatusCode::UNAUTHORIZED {
@@ -254,15 +259,14 @@ impl Problem {
 
 impl From<SeedError> for Problem {
     fn from(error: SeedError) -> Self {
-        Self { path: Some(error.path().to_owned()), ..Self::new(StatusCode::BAD_REQUEST, error.message()) }
+        Self::new(StatusCode::BAD_REQUEST, error.message()).at(error.path())
     }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| Problem {
-        path: Some(error.path().to_string()),
-        ..Problem::new(StatusCode::BAD_REQUEST, error.inner().to_string())
+    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, error.inner().to_string()).at(&known_path(error.path()))
     })?;
     json.end().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     Ok(parsed)

@@ -18,11 +18,16 @@ use crate::seed::{
 
 /// What is wrong with a seed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("seed: {path}: {message}")]
+#[error("seed: {}{message}", at(path))]
 pub struct SeedError {
     path: String,
     message: String,
     taken: bool,
+}
+
+/// A syntax error says line and column, and has no path.
+fn at(path: &str) -> String {
+    if path == "." { String::new() } else { format!("{path}: ") }
 }
 
 impl SeedError {
@@ -45,7 +50,7 @@ impl SeedError {
         &self.message
     }
 
-    /// The JSON path, for example `applications[0].appRoles[1].value`.
+    /// The JSON path, for example `applications[0].appRoles[1].value`; `.` for the whole.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

@@ -69,8 +69,8 @@ pub(crate) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
 
 /// The fault that this request asks for by a header, or that waits for it.
 fn due(exchange: &Exchange, tenant: &str, form: Option<&Form>) -> Option<Fault> {
-    if let Some(fault) = exchange.header(FAULT_HEADER).and_then(Fault::from_header) {
-        return Some(fault);
+    if let Some(asked) = exchange.header(FAULT_HEADER) {
+        return Some(Fault::from_header(asked));
     }
     let state = &exchange.state;
     if !state.faults.any() {

@@ -121,8 +121,17 @@ impl Fault {
     }
 
     /// What the request header `x-apptoken-fault` asks for: `status=429; retry-after=2`, `latency=250` (milliseconds),
-    /// `reset`, `hang`, `garbage`, `truncated`, `conditional-access` or `refusal=50196`. Nothing else is a fault.
-    pub(crate) fn from_header(text: &str) -> Option<Self> {
+    /// `reset`, `hang`, `garbage`, `truncated`, `conditional-access` or `refusal=50196`. Anything else is answered with
+    /// 400, so that a typo does not pass for a good answer.
+    pub(crate) fn from_header(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|| Self::Status {
+            status: 400,
+            retry_after: None,
+            body: Some(format!("x-apptoken-fault: {text:?} is no fault that a header can ask for")),
+        })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(';').map(|part| match part.trim().split_once('=') {
             Some((name, value)) => (name.trim(), value.trim()),
             None => (part.trim(), ""),
@@ -190,11 +199,11 @@ mod tests {
             ("hang", Fault::Hang),
             ("refusal=50196", Fault::Refusal(50196)),
         ] {
-            assert_eq!(Fault::from_header(text), Some(fault), "{text}");
+            assert_eq!(Fault::from_header(text), fault, "{text}");
         }
         for text in ["", "status", "status=200", "status=429; x=1", "latency=999999999", "nonsense", "refusal=7000215"]
         {
-            assert_eq!(Fault::from_header(text), None, "{text}");
+            assert!(matches!(Fault::from_header(text), Fault::Status { status: 400, body: Some(_), .. }), "{text}");
         }
     }
 
