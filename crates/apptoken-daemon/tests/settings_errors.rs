@@ -584,6 +584,13 @@ fn variables_are_named_as_they_are_spelt() {
     ] {
         assert_eq!(error(good.as_bytes(), variables), want, "{variables:?}");
     }
+    // what `apptoken init` writes, and the variable that comes to mind
+    let listed = r#"{ "AzureAd": { "TenantId": "contoso.com", "ClientId": "00001111-aaaa-2222-bbbb-3333cccc4444",
+        "ClientCredentials": [ { "SourceType": "ClientSecret", "ClientSecret": "[Enter it here]" } ] } }"#;
+    assert_eq!(
+        error(listed.as_bytes(), &[("AzureAd__ClientSecret", "c4n4ry-secret")]),
+        "environment variable AzureAd__ClientSecret: AzureAd:ClientSecret is set beside ClientCredentials (appsettings.json:2): keep one of the two, or set AzureAd__ClientCredentials__0__ClientSecret instead"
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use apptoken_jose::base64url;
 use zeroize::Zeroizing;
 
 use super::keys;
-use crate::configuration::{Key, Section, Text};
+use crate::configuration::{Key, Section, Text, variable};
 use crate::error::{ConfigurationError, with_advice};
 use crate::origin::Origin;
 
@@ -90,8 +90,16 @@ pub(super) fn read_all(
     match (legacy, list.is_empty()) {
         (Some(secret), true) => return Ok((vec![CredentialDescription::secret(0, &secret)?], Vec::new())),
         (Some(secret), false) => {
-            let at = list[0].origin().map_or_else(String::new, |origin| format!(" ({origin})"));
-            return Err(secret.error(format!("is set beside ClientCredentials{at}: keep one of the two")));
+            let first = &list[0];
+            let at = first.origin().map_or_else(String::new, |origin| format!(" ({origin})"));
+            let has_secret = first.names().iter().any(|(name, _)| name.eq_ignore_ascii_case(keys::CLIENT_SECRET.name));
+            let meant = match secret.origin {
+                Origin::Variable { .. } if has_secret => {
+                    format!(", or set {}__{} instead", variable(first.name()), keys::CLIENT_SECRET.name)
+                }
+                _ => String::new(),
+            };
+            return Err(secret.error(format!("is set beside ClientCredentials{at}: keep one of the two{meant}")));
         }
         (None, true) => {
             // a blank ClientSecret is the likelier place

@@ -31,6 +31,18 @@ impl ApiResponse {
         self.inner.status()
     }
 
+    /// The method of the request that it answers.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The address of the request that it answers, without its query.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
