@@ -47,6 +47,19 @@ pub(crate) fn must_not_exist(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses early what [`write_public`] would refuse when the work is done: a folder that is not there or not ours.
+pub(crate) fn can_be_written(path: &Path) -> Result<(), Failure> {
+    if is_stream(path) {
+        return Ok(());
+    }
+    let named = |error: std::io::Error| Failure::usage(format!("cannot write {}", path.display())).because(&error);
+    if path.is_dir() {
+        return Err(named(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let beside = beside(path);
+    OpenOptions::new().write(true).create_new(true).open(&beside).and_then(|_| fs::remove_file(&beside)).map_err(named)
+}
+
 fn write(path: &Path, content: &[u8], existing: Existing, private: bool) -> Result<(), Failure> {
     if existing == Existing::Keep {
         must_not_exist(path)?;

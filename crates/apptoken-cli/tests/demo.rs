@@ -124,7 +124,37 @@ fn a_seed_that_is_wrong_is_named() {
     std::fs::write(folder.path().join("seed.json"), "{\"tenants\":[{\"displayNam\":\"x\"}]}").unwrap();
     let said = run(apptoken(&["emulator", "--seed", "seed.json"]).current_dir(&folder));
     assert_eq!(said.code, Some(2), "{}", said.err);
-    assert!(said.err.contains("the seed is not accepted") && said.err.contains("displayNam"), "{}", said.err);
+    assert!(said.err.contains("the seed seed.json is not accepted") && said.err.contains("displayNam"), "{}", said.err);
+    assert!(said.err.contains("hint: `apptoken emulator schema`"), "{}", said.err);
+}
+
+#[test]
+fn what_keeps_the_emulator_from_starting_is_told_before_anything_is_printed() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, says) in [
+        (&["emulator", "--port", &port][..], "hint: end what listens there, or name another port"),
+        (
+            &["emulator", "--admin", "nowhere.example"],
+            "there is no tenant nowhere.example\n  hint: name one of contoso.",
+        ),
+    ] {
+        let said = run(&mut apptoken(arguments));
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{}", said.err);
+        assert!(said.err.contains(says), "{says}\n{}", said.err);
+    }
+}
+
+#[test]
+fn the_ca_file_is_named_for_whoever_works_in_another_folder() {
+    let mut emulator = child(&["emulator", "--export-ca", "ca.pem"]);
+    let out = BufReader::new(emulator.0.stdout.take().unwrap());
+    let line = out
+        .lines()
+        .map(Result::unwrap)
+        .find_map(|line| Some(line.strip_prefix("export APPTOKEN_CA_FILE=")?.to_owned()));
+    let path = line.expect("it is printed");
+    assert!(std::path::Path::new(&path).is_absolute() && std::path::Path::new(&path).exists(), "{path}");
 }
 
 /// A running program, ended when the test is over, and with it the folder of its temporary files.
@@ -145,7 +175,7 @@ fn child(arguments: &[&str]) -> Running {
     for (name, _) in program.get_envs().filter(|(_, value)| value.is_none()) {
         command.env_remove(name);
     }
-    command.args(program.get_args()).env("TMPDIR", folder.path());
+    command.args(program.get_args()).env("TMPDIR", folder.path()).current_dir(&folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Running(command.spawn().expect("the program starts"), folder)
 }

@@ -1,8 +1,9 @@
 //! `apptoken emulator`.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use apptoken_emulator::{Emulator, IssuerMode, Seed};
+use apptoken_emulator::{Emulator, EmulatorBuilder, IssuerMode, Seed, StartError};
 use zeroize::Zeroizing;
 
 use crate::demo::interrupted;
@@ -14,9 +15,9 @@ use crate::words;
 /// Run the local Entra ID until Ctrl-C
 ///
 /// It listens on this machine only, over HTTPS under a CA of its own, and forgets everything when it ends, unless --data
-/// names a folder that keeps it. Not for production. Its portal, for a browser, is at /portal. With `--log json` each
-/// sign-in is a line of JSON on standard output, refusals with what was expected and what came. Without a seed it has one
-/// tenant with one daemon and one API, and prints how to use them.
+/// names a folder that keeps it. Not for production. Its portal is at /portal, of which a browser warns unless it trusts
+/// the CA or comes by --http. With `--log json` each sign-in is a line of JSON on standard output, refusals with what was
+/// expected and what came. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -79,19 +80,15 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     }
     let folder = tempfile::Builder::new().prefix("apptoken-emulator-").tempdir()?;
     let starter = Starter::new();
-    let seed = match &args.seed {
-        Some(path) => String::from_utf8(files::read(path)?)
-            .map_err(|_| Failure::usage(format!("{} does not hold text", path.display())))?,
-        None => starter.seed(),
-    };
-    let mut builder = Emulator::builder()
-        .seed_json(&seed)
-        .map_err(|error| Failure::usage("the seed is not accepted").because(&error))?
-        .listen(format!("127.0.0.1:{}", args.port))
-        .issuer_mode(match args.issuer_mode {
-            Issuers::Entra => IssuerMode::Entra,
-            Issuers::Local => IssuerMode::Local,
-        });
+    let mut builder = match &args.seed {
+        Some(path) => seeded(path)?,
+        None => starter.builder()?,
+    }
+    .listen(format!("127.0.0.1:{}", args.port))
+    .issuer_mode(match args.issuer_mode {
+        Issuers::Entra => IssuerMode::Entra,
+        Issuers::Local => IssuerMode::Local,
+    });
     if args.client_certificates {
         builder = builder.ask_for_client_certificates();
     }
@@ -101,11 +98,12 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     if let Some(folder) = &args.data {
         builder = builder.data_folder(folder);
     }
-    let entra =
-        builder.start().await.map_err(|error| Failure::usage("the local Entra ID does not start").because(&error))?;
+    let entra = builder.start().await.map_err(|error| not_started(&error))?;
+    let admin = args.admin.as_deref().map(|tenant| admin(&entra, tenant)).transpose()?;
 
     let kept = args.data.as_deref().unwrap_or_else(|| folder.path());
-    let ca_file = args.export_ca.unwrap_or_else(|| kept.join("ca.pem"));
+    // absolute, since its reader works elsewhere
+    let ca_file = std::path::absolute(args.export_ca.unwrap_or_else(|| kept.join("ca.pem")))?;
     files::write_public(&ca_file, entra.ca_pem().as_bytes(), Existing::Replace)?;
     terminal.progress(format_args!("local Entra ID at {}, not for production; Ctrl-C ends it", entra.authority()));
     if let Some(http) = entra.http_authority() {
@@ -121,12 +119,11 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         for line in starter.exports() {
             terminal.result(format_args!("{line}"))?;
         }
-        terminal.progress(format_args!("then, elsewhere: apptoken token -s {STARTER_SCOPE} | apptoken decode"));
+        terminal
+            .progress(format_args!("with these set, elsewhere: apptoken token -s {STARTER_SCOPE} | apptoken decode"));
     }
-    if let Some(tenant) = &args.admin {
-        for line in admin(&entra, tenant)? {
-            terminal.result(format_args!("{}", line.as_str()))?;
-        }
+    for line in admin.iter().flatten() {
+        terminal.result(format_args!("{}", line.as_str()))?;
     }
     terminal.progress(format_args!("portal: {}", entra.portal_url()));
     if args.sign_ins_as_json {
@@ -141,6 +138,27 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     Ok(())
 }
 
+/// With the directory of the file.
+pub(crate) fn seeded(path: &Path) -> Result<EmulatorBuilder, Failure> {
+    let seed = String::from_utf8(files::read(path)?)
+        .map_err(|_| Failure::usage(format!("{} does not hold text", path.display())))?;
+    Emulator::builder().seed_json(&seed).map_err(|error| {
+        Failure::usage(format!("the seed {} is not accepted", path.display()))
+            .because(&error)
+            .hint("`apptoken emulator schema` prints what a seed may hold")
+    })
+}
+
+pub(crate) fn not_started(error: &StartError) -> Failure {
+    let failure = Failure::usage("the local Entra ID does not start").because(error);
+    let StartError::Listen { cause, .. } = error else { return failure };
+    match cause.kind() {
+        ErrorKind::AddrInUse => failure.hint("end what listens there, or name another port"),
+        ErrorKind::PermissionDenied => failure.hint("a port below 1024 takes a privilege: name another one"),
+        _ => failure,
+    }
+}
+
 /// The bootstrap administrator of a tenant, or of the only one: where Graph is, and how to sign in.
 fn admin(entra: &Emulator, tenant: &str) -> Result<[Zeroizing<String>; 4], Failure> {
     let directory = entra.directory().snapshot();
@@ -148,7 +166,9 @@ fn admin(entra: &Emulator, tenant: &str) -> Result<[Zeroizing<String>; 4], Failu
     domains.sort_unstable();
     let named = if tenant.is_empty() && domains.len() == 1 { &domains[0] } else { tenant };
     let Some(tenant) = directory.tenant(named) else {
-        return Err(Failure::usage(format!("--admin takes one of the tenants {}", domains.join(", "))));
+        let problem =
+            if tenant.is_empty() { "--admin needs a tenant".into() } else { format!("there is no tenant {tenant}") };
+        return Err(Failure::usage(problem).hint(format!("name one of {}", domains.join(", "))));
     };
     let made = entra.directory().add_admin_application(&tenant.id.to_string());
     let (client_id, secret) = made.map_err(|error| Failure::usage("no administrator was made").because(&error))?;
@@ -162,7 +182,7 @@ fn admin(entra: &Emulator, tenant: &str) -> Result<[Zeroizing<String>; 4], Failu
 
 async fn export(folder: PathBuf, terminal: &Terminal) -> Result<(), Failure> {
     if !folder.is_dir() {
-        return Err(Failure::usage(format!("{} is no folder", folder.display())));
+        return Err(Failure::usage(format!("{} is not a folder", folder.display())));
     }
     let running = "while it runs, ask it: GET /admin/seed (docs/emulator-admin.md)";
     let entra = Emulator::builder().data_folder(folder).start().await;
@@ -196,7 +216,13 @@ impl Starter {
         Self { secret: format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()) }
     }
 
-    pub(crate) fn seed(&self) -> String {
+    pub(crate) fn builder(&self) -> Result<EmulatorBuilder, Failure> {
+        Emulator::builder()
+            .seed_json(&self.seed())
+            .map_err(|error| Failure::usage("the starter directory is not accepted").because(&error))
+    }
+
+    fn seed(&self) -> String {
         serde_json::json!({
             "tenants": [{ "tenantId": TENANT_ID, "displayName": "Contoso", "defaultDomain": "contoso.onmicrosoft.com" }],
             "applications": [

@@ -93,6 +93,21 @@ fn the_report_says_what_was_refused_and_why_and_no_secret() {
     }
 }
 
+#[test]
+fn the_directory_of_the_page_works() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/run.md")).unwrap();
+    let seed = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("directory.json");
+    std::fs::write(&file, seed).unwrap();
+    let secret = seed.split("\"secretText\": \"").nth(1).unwrap().split('"').next().unwrap();
+    let mut command = itself(&["--seed", &file.display().to_string()], &["token", "-s", SCOPE]);
+    command.env("AZURE_TENANT_ID", TENANT).env("AZURE_CLIENT_ID", CLIENT_ID).env("AZURE_CLIENT_SECRET", secret);
+    let said = run(&mut command);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("for api://todolist (DaemonAppRole)"), "{}", said.err);
+}
+
 /// The names of all members of a JSON document.
 fn members(value: &Value) -> Vec<String> {
     match value {
@@ -371,10 +386,13 @@ fn mistakes_are_named_before_anything_runs() {
         (&["--authority", "https://localhost:1/contoso"], "is not an https URL without a path"),
         (&["--seed", "/nowhere.json"], "cannot read /nowhere.json"),
         (&["--ca-file", "/nowhere.pem"], "cannot read /nowhere.pem"),
+        (&["--report-file", "/nowhere/report.json"], "cannot write /nowhere/report.json"),
+        (&["--report-file", "/tmp"], "cannot write /tmp"),
     ] {
         let mistaken = run(&mut playing(flags, "exit 0"));
         assert_eq!(mistaken.code, Some(2), "{}", mistaken.err);
         assert!(mistaken.err.contains(said), "{said}\n{}", mistaken.err);
+        assert!(!mistaken.err.contains("are the local Entra ID"), "{}", mistaken.err);
     }
     let nothing = run(&mut apptoken(&["run"]));
     assert_eq!(nothing.code, Some(2));

@@ -25,7 +25,7 @@ use self::environment::Environment;
 use self::identity::Platform;
 use self::report::{Format, Report};
 use self::trust::Trust;
-use super::emulator::Starter;
+use super::emulator::{Starter, not_started, seeded};
 use crate::exit::Failure;
 use crate::files::{self, Existing};
 use crate::proxy::{Mapping, OuterProxy, Plan, Proxy, Secured};
@@ -90,6 +90,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> {
+    if let Some(path) = &args.report_file {
+        files::can_be_written(path)?;
+    }
     let folder = run_folder()?;
     let ca = Ca::generate("apptoken run (development only)", clock::now()).map_err(not_made)?;
     let given = match env_vars::CA_FILE.or(args.ca_file.as_ref().map(|path| path.display().to_string()))? {
@@ -209,25 +212,18 @@ impl Entra {
             });
         }
         let starter = args.seed.is_none().then(Starter::new);
-        let seed = match (&args.seed, &starter) {
-            (Some(path), _) => String::from_utf8(files::read(path)?)
-                .map_err(|_| Failure::usage(format!("{} does not hold text", path.display())))?,
-            (None, Some(starter)) => starter.seed(),
-            (None, None) => String::new(),
+        let builder = match (&args.seed, &starter) {
+            (Some(path), _) => seeded(path)?,
+            (None, Some(starter)) => starter.builder()?,
+            (None, None) => Emulator::builder(),
         };
         let same_ca = Ca::from_pem(&ca.certificate().to_pem(), &ca.key_pem()).map_err(not_made)?;
-        let mut builder = Emulator::builder()
-            .certificate_authority(same_ca)
-            .seed_json(&seed)
-            .map_err(|error| Failure::usage("the seed is not accepted").because(&error))?;
+        let mut builder = builder.certificate_authority(same_ca);
         // identity endpoints are plain HTTP in Azure
         if args.managed_identity.is_some() && !args.isolated {
             builder = builder.plain_http("127.0.0.1:0");
         }
-        let emulator = builder
-            .start()
-            .await
-            .map_err(|error| Failure::usage("the local Entra ID does not start").because(&error))?;
+        let emulator = builder.start().await.map_err(|error| not_started(&error))?;
         let authority = emulator.authority();
         Ok(Self::Own { emulator: Box::new(emulator), authority, starter })
     }
