@@ -74,6 +74,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_copied_stands_in_one_line() {
+        let cli = super::Cli::command();
+        for command in std::iter::once(&cli).chain(cli.get_subcommands()) {
+            for help in [command.get_after_help(), command.get_after_long_help()].into_iter().flatten() {
+                for line in help.to_string().lines().filter(|line| line.starts_with("  ")) {
+                    assert!(line.chars().count() <= 100, "clap breaks it: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn each_command_has_a_line_and_its_own_longer_help() {
         let cli = super::Cli::command();
         for command in cli.get_subcommands() {

@@ -13,8 +13,11 @@ pub(crate) struct Variable {
     pub(crate) meaning: &'static str,
 }
 
-pub(crate) const TENANT_ID: Variable =
-    Variable { name: "APPTOKEN_TENANT_ID", fallback: Some("AZURE_TENANT_ID"), meaning: "as --tenant" };
+pub(crate) const TENANT_ID: Variable = Variable {
+    name: "APPTOKEN_TENANT_ID",
+    fallback: Some("AZURE_TENANT_ID"),
+    meaning: "as --tenant, beside a client id",
+};
 pub(crate) const CLIENT_ID: Variable =
     Variable { name: "APPTOKEN_CLIENT_ID", fallback: Some("AZURE_CLIENT_ID"), meaning: "as --client-id" };
 pub(crate) const CLIENT_SECRET: Variable = Variable {
@@ -32,13 +35,16 @@ pub(crate) const CERTIFICATE_PASSWORD: Variable = Variable {
     fallback: Some("AZURE_CLIENT_CERTIFICATE_PASSWORD"),
     meaning: "the password of a PFX file or of an encrypted key",
 };
-pub(crate) const AUTHORITY: Variable =
-    Variable { name: "APPTOKEN_AUTHORITY", fallback: Some("AZURE_AUTHORITY_HOST"), meaning: "as --authority" };
+pub(crate) const AUTHORITY: Variable = Variable {
+    name: "APPTOKEN_AUTHORITY",
+    fallback: Some("AZURE_AUTHORITY_HOST"),
+    meaning: "as --authority, beside a client id",
+};
 pub(crate) const CA_FILE: Variable = Variable { name: "APPTOKEN_CA_FILE", fallback: None, meaning: "as --ca-file" };
 pub(crate) const CACHE_DIR: Variable = Variable {
     name: "APPTOKEN_CACHE_DIR",
     fallback: None,
-    meaning: "where tokens are kept between runs [default: apptoken/tokens in the user's cache folder]",
+    meaning: "where tokens are kept between runs [default: in the user's cache]",
 };
 pub(crate) const NO_CACHE: Variable =
     Variable { name: "APPTOKEN_NO_CACHE", fallback: None, meaning: "keeps no token between runs, as --no-cache" };

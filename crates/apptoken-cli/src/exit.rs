@@ -64,6 +64,15 @@ impl Failure {
         self
     }
 
+    /// What the library says against something that was given, with its advice.
+    pub(crate) fn about(what: impl Into<String>, error: &apptoken::Error) -> Self {
+        let failure = Self::usage(what).because(error);
+        match error.advice() {
+            Some(advice) => failure.hint(in_flags(advice)),
+            None => failure,
+        }
+    }
+
     /// One line: the failure and its causes.
     pub(crate) fn line(&self) -> String {
         match self {
@@ -103,7 +112,7 @@ impl Failure {
 impl From<apptoken::Error> for Failure {
     fn from(error: apptoken::Error) -> Self {
         let wait = error.retry_after().map(|wait| format!("try again in {} seconds", wait.as_secs()));
-        let hint = error.advice().map(str::to_owned).or(wait);
+        let hint = error.advice().map(in_flags).or(wait);
         let told = Told { message: error.to_string(), causes: causes(&error), hint };
         match error.kind() {
             ErrorKind::Configuration | ErrorKind::Credential => Self::Usage(told),
@@ -118,7 +127,8 @@ impl From<apptoken_daemon::Error> for Failure {
         if let apptoken_daemon::Error::Token(error) = error {
             return error.into();
         }
-        let told = Told { message: error.to_string(), causes: causes(&error), hint: error.advice().map(str::to_owned) };
+        let hint = error.advice().map(in_flags);
+        let told = Told { message: in_flags(&error.to_string()), causes: causes(&error), hint };
         match error {
             apptoken_daemon::Error::Configuration(_) => Self::Usage(told),
             apptoken_daemon::Error::Transport(_) => Self::Unreachable(told),
@@ -132,6 +142,18 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe { Self::BrokenPipe } else { Self::usage(error.to_string()) }
     }
 }
+
+/// What the libraries tell programmers, for who types.
+fn in_flags(text: &str) -> String {
+    FLAGS.iter().fold(text.to_owned(), |text, (method, flag)| text.replace(method, flag))
+}
+
+const FLAGS: [(&str, &str); 4] = [
+    ("is added with add_root_certificate_pem", "is given with --ca-file"),
+    ("add it with add_root_certificate_pem", "give it with --ca-file"),
+    ("or domain name, for example .tenant(\"contoso.onmicrosoft.com\")", "or domain name with --tenant"),
+    ("for a local test server allow it with allow_http_loopback(true)", "write https"),
+];
 
 /// The causes of `error`, outermost first; one that only repeats what was said before it is left out.
 fn causes(error: &(dyn StdError + 'static)) -> Vec<String> {

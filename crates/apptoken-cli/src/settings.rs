@@ -77,19 +77,25 @@ impl App {
     /// A client id among the flags or in the environment describes the app; otherwise appsettings.json does. `config`
     /// given as a flag beats the environment.
     pub(crate) fn resolve(args: AppArgs, terminal: Terminal) -> Result<Self, Failure> {
-        let ca = match env_vars::CA_FILE.or(args.ca_file.as_deref().map(text).transpose()?)? {
-            Some(path) => Some(files::read(Path::new(&path))?),
-            None => None,
-        };
+        let ca_file = env_vars::CA_FILE.or(args.ca_file.as_deref().map(text).transpose()?)?;
+        let ca = ca_file.as_ref().map(|path| files::read(Path::new(path))).transpose()?;
         let mut transport = ReqwestTransport::builder();
         if let Some(pem) = &ca {
-            transport = transport.add_root_certificate_pem(pem)?;
+            let named = format!("the CA file {} cannot be used", ca_file.as_deref().unwrap_or_default());
+            transport = transport.add_root_certificate_pem(pem).map_err(|error| Failure::about(named, &error))?;
         }
         let secrets = if args.show_secrets { Secrets::Show } else { Secrets::CrossOut };
         let recorder = Recorder::new(std::sync::Arc::new(transport.build()), secrets);
 
         let cache = match &args.msal_cache {
             _ if args.no_cache || args.show_request => None,
+            // a cache that fails costs no token and is not told, so that a typo must be
+            Some(path) if !folder_of(path).is_dir() => {
+                return Err(Failure::usage(format!(
+                    "there is no folder {} for --msal-cache",
+                    folder_of(path).display()
+                )));
+            }
             Some(path) => Some(TokenCache::msal_file(MsalCacheFile::new(path)).build()),
             None => token_cache::open(ca.as_deref())?,
         };
@@ -182,13 +188,8 @@ fn credential(builder: ConfidentialClientBuilder, args: &AppArgs) -> Result<Conf
 /// A PFX file begins with a DER sequence, a PEM file does not.
 fn load(path: &Path, key: Option<&Path>, password: Option<&SecretString>) -> Result<Certificate, Failure> {
     let content = Zeroizing::new(files::read(path)?);
-    let named = |error: apptoken::Error| {
-        let failure = Failure::usage(format!("the certificate {} cannot be used", path.display())).because(&error);
-        match error.advice() {
-            Some(advice) => failure.hint(advice),
-            None => failure,
-        }
-    };
+    let named =
+        |error: apptoken::Error| Failure::about(format!("the certificate {} cannot be used", path.display()), &error);
     if content.first() == Some(&0x30) {
         let none = SecretString::from(String::new());
         return Certificate::from_pfx(&content, password.unwrap_or(&none)).map_err(named);
@@ -246,6 +247,10 @@ fn secret_file(path: &Path) -> Result<SecretString, Failure> {
         return Err(Failure::usage(format!("{} is empty", path.display())));
     }
     Ok(SecretString::from(text.to_owned()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -105,6 +105,7 @@ async fn listed_and_cleared() {
     assert_eq!((empty.code, empty.out.as_str()), (Some(0), ""));
     run(&mut caching(&local, &["token", "-s", SCOPE]));
     run(&mut caching(&local, &["token", "-s", GRAPH_SCOPE]));
+    assert!(empty.err.starts_with("0 tokens in "), "{}", empty.err);
     let list = run(&mut caching(&local, &["cache", "list"]));
     assert!(list.out.contains(&format!("{SCOPE} for {CLIENT_ID} in {TENANT} at ")), "{}", list.out);
     assert!(list.out.lines().count() == 2 && list.out.contains(", expires in 59 minutes"), "{}", list.out);

@@ -29,9 +29,13 @@ async fn what_the_section_says() {
     assert!(granted.err.contains("&client_secret=[redacted]"), "{}", granted.err);
     let elsewhere = run(&mut local.apptoken(&["call", "MyWebApi", "--path", "nowhere"]));
     assert_eq!(elsewhere.code, Some(1));
+    let asked = format!("GET {}/v1.0/nowhere\n", local.entra.graph_url());
+    assert!(elsewhere.err.contains(&asked), "{asked}{}", elsewhere.err);
     let unknown = run(&mut local.apptoken(&["call", "MyWebApp"]));
     assert_eq!(unknown.code, Some(2), "{}", unknown.err);
-    assert!(unknown.err.contains("MyWebApp"), "{}", unknown.err);
+    assert!(unknown.err.contains("MyWebApp") && !unknown.err.contains("hint"), "{}", unknown.err);
+    let bare = run(&mut local.apptoken(&["call", "graph.microsoft.com/v1.0/users", "-s", GRAPH_SCOPE]));
+    assert!(bare.code == Some(2) && bare.err.contains("hint: a URL begins with https://"), "{}", bare.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,7 +66,12 @@ async fn the_signature_is_checked_when_asked() {
 
 #[test]
 fn what_is_no_token() {
-    for (text, says) in [("", "no token"), ("opaque", "three parts"), ("a.b.c", "cannot be read as a token")] {
+    for (text, says) in [
+        ("", "no token"),
+        ("opaque", "three parts"),
+        ("cut.off", "see that it is whole"),
+        ("a.b.c", "cannot be read as a token"),
+    ] {
         let said = run(apptoken(&["decode"]).write_stdin(text));
         assert_eq!(said.code, Some(2), "{text:?}");
         assert!(said.err.contains(says), "{says}\n{}", said.err);

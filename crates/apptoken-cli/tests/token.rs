@@ -83,13 +83,17 @@ async fn a_refusal_is_code_1_with_the_next_step() {
 async fn wrong_settings_are_code_2_and_nothing_is_sent() {
     let local = Local::start().await;
     std::fs::write(local.file("empty"), "\n").unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["-s", "https://graph.microsoft.com/User.Read.All"], "does not end in /.default"),
         (&["-s", SCOPE, "--tenant", "common"], "common"),
         (&["-s", SCOPE, "--authority", "http://login.example.com"], "http"),
         (&["-s", SCOPE, "--client-secret-file", "empty"], "empty is empty"),
         (&["-s", SCOPE, "--client-secret-file", "nowhere"], "cannot read nowhere"),
         (&["-s", SCOPE, "--ca-file", "empty"], "CERTIFICATE"),
+        (&["-s", SCOPE, "--ca-file", "empty"], "the CA file empty cannot be used"),
+        (&["-s", SCOPE, "--authority", "http://localhost:1"], "hint: secrets travel over TLS only; write https"),
+        (&["-s", SCOPE, "--msal-cache", "nowhere/msal.json"], "there is no folder nowhere for --msal-cache"),
+        (&["-s", SCOPE, "--correlation-id", "x"], "this is not a GUID"),
     ];
     for (arguments, says) in cases {
         let said = run(&mut local.as_daemon(&[&["token"], arguments].concat()));
@@ -102,7 +106,21 @@ async fn wrong_settings_are_code_2_and_nothing_is_sent() {
     let no_credential = run(local.as_daemon(&["token", "-s", SCOPE]).env_remove("APPTOKEN_CLIENT_SECRET"));
     assert_eq!(no_credential.code, Some(2));
     assert!(no_credential.err.contains("no credential") && no_credential.err.contains("APPTOKEN_CLIENT_SECRET"));
+    let no_tenant = run(local.as_daemon(&["token", "-s", SCOPE]).env_remove("APPTOKEN_TENANT_ID"));
+    assert_eq!(no_tenant.code, Some(2));
+    assert!(no_tenant.err.contains("hint: give the tenant's id or domain name with --tenant\n"), "{}", no_tenant.err);
     assert_eq!(local.entra.token_requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_that_is_not_trusted_has_its_flag_named() {
+    let local = Local::start().await;
+    local.write_settings();
+    for mut command in [local.as_daemon(&["token", "-s", SCOPE]), local.apptoken(&["call", "MyWebApi"])] {
+        let said = run(command.env_remove("APPTOKEN_CA_FILE"));
+        assert_eq!(said.code, Some(3), "{}", said.err);
+        assert!(said.err.contains("CA is given with --ca-file"), "{}", said.err);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

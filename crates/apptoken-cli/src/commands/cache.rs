@@ -40,8 +40,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<(), Failure> {
         Action::List { json } => list(&folder, json, terminal),
         Action::Clear => {
             let removed = folder.clear().map_err(|error| trouble(&folder, &error))?;
-            let tokens = if removed == 1 { "token" } else { "tokens" };
-            terminal.progress(format_args!("removed {removed} {tokens} from {}", folder.path().display()));
+            terminal.progress(format_args!("removed {} from {}", tokens(removed), folder.path().display()));
             Ok(())
         }
     }
@@ -62,7 +61,7 @@ fn list(folder: &CacheFolder, json: bool, terminal: Terminal) -> Result<(), Fail
         });
         return terminal.result(format_args!("{:#}", serde_json::Value::from_iter(list)));
     }
-    terminal.progress(format_args!("{} in {}", entries.len(), folder.path().display()));
+    terminal.progress(format_args!("{} in {}", tokens(entries.len()), folder.path().display()));
     for entry in entries {
         let expires = clock::unix(entry.expires_on);
         let end = if expires <= now { "expired" } else { "expires" };
@@ -76,6 +75,10 @@ fn list(folder: &CacheFolder, json: bool, terminal: Terminal) -> Result<(), Fail
         ))?;
     }
     Ok(())
+}
+
+fn tokens(count: usize) -> String {
+    format!("{count} token{}", if count == 1 { "" } else { "s" })
 }
 
 fn trouble(folder: &CacheFolder, error: &std::io::Error) -> Failure {

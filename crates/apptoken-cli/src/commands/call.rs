@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     let answer = if args.api.starts_with("https://") || args.api.starts_with("http://") {
         by_url(&app, &args, body, *terminal).await
     } else {
-        by_section(&app, &args, body).await
+        by_section(&app, &args, body, *terminal).await
     };
     app.show_requests(*terminal);
     let answer = answer?;
@@ -73,12 +73,15 @@ struct Answer {
     body: Bytes,
 }
 
-async fn by_section(app: &App, args: &Args, body: Option<Bytes>) -> Result<Answer, Failure> {
+async fn by_section(app: &App, args: &Args, body: Option<Bytes>, terminal: Terminal) -> Result<Answer, Failure> {
     let factory = app.factory.as_ref().ok_or_else(|| {
         Failure::usage(format!("{:?} is a section of appsettings.json, but the app is described by flags", args.api))
             .hint("give a URL and --scope, or leave out --client-id")
     })?;
-    let api = factory.downstream_api(&args.api)?;
+    let api = factory.downstream_api(&args.api).map_err(|error| {
+        let failure = Failure::from(error);
+        if args.api.contains(['.', '/']) { failure.hint("a URL begins with https://") } else { failure }
+    })?;
     let mut response = api
         .call_for_app(|mut call| {
             if let Some(scope) = &args.scope {
@@ -99,6 +102,7 @@ async fn by_section(app: &App, args: &Args, body: Option<Bytes>) -> Result<Answe
             }
         })
         .await?;
+    terminal.progress(format_args!("{} {}", response.method(), response.url()));
     let (status, challenge) = (response.status(), challenge(response.headers()));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -238,5 +242,5 @@ const EXAMPLES: &str = "\
 Examples:
   apptoken call MyWebApi                                    what the section says
   apptoken call MyWebApi -X DELETE --path api/TodoList/7
-  apptoken call MyWebApi -d '{\"title\":\"walk the dog\"}'     POST, because there is data
+  apptoken call MyWebApi -d '{\"title\":\"walk the dog\"}'      POST, because there is data
   apptoken call https://graph.microsoft.com/v1.0/users -s https://graph.microsoft.com/.default";

@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "JSON")]
     claims: Option<String>,
     /// The id under which the request stands in Entra's sign-in log
-    #[arg(long, value_name = "GUID")]
+    #[arg(long, value_name = "GUID", value_parser = guid)]
     correlation_id: Option<Uuid>,
 }
 
@@ -72,6 +72,10 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     print(&token, args.output, *terminal)
 }
 
+fn guid(text: &str) -> Result<Uuid, &'static str> {
+    Uuid::parse_str(text).map_err(|_| "this is not a GUID")
+}
+
 fn print(token: &AccessToken, output: Output, terminal: Terminal) -> Result<(), Failure> {
     match output {
         Output::Token => terminal.result(format_args!("{}", token.secret())),
@@ -97,6 +101,6 @@ Examples:
   apptoken token -s https://graph.microsoft.com/.default          the app of appsettings.json
   apptoken token -s api://todolist/.default -t contoso.onmicrosoft.com --client-id 0000… \\
       --certificate daemon.pfx --password-file pw
-  apptoken token -s api://todolist/.default -o header | curl -H @- https://localhost:44372/api/TodoList
+  apptoken token -s api://todolist/.default -o header | curl -H @- https://localhost:44372/
   apptoken token -s https://vault.azure.net/.default --show-request
   apptoken token -s https://database.windows.net//.default        two slashes: see `apptoken demo`";

@@ -47,9 +47,11 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     let token = bare(&text);
     let parsed = Unverified::parse(token).map_err(|error| {
         let failure = Failure::usage("this cannot be read as a token").because(&error);
-        match token.contains('.') {
-            true => failure,
-            false => failure.hint("a token has three parts with dots between them; an opaque one is only for its API"),
+        match token.matches('.').count() {
+            2 => failure,
+            _ => failure.hint(
+                "a token has three parts with dots between them: see that it is whole; an opaque one is only for its API",
+            ),
         }
     })?;
     let keys = Keys::from(args.authority.as_deref(), args.jwks, args.ca_file)?;

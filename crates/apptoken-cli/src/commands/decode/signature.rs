@@ -58,7 +58,10 @@ impl Keys {
             None => env_vars::CA_FILE.read()?.map(|(path, _)| path.into()),
         };
         if let Some(path) = ca {
-            transport = transport.add_root_certificate_pem(&files::read(&path)?)?;
+            let named = format!("the CA file {} cannot be used", path.display());
+            transport = transport
+                .add_root_certificate_pem(&files::read(&path)?)
+                .map_err(|error| Failure::about(named, &error))?;
         }
         Ok(Self::Authority { base: authority.trim_end_matches('/').to_owned(), transport: transport.build() })
     }

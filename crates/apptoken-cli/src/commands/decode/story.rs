@@ -19,8 +19,8 @@ pub(super) fn tell(claims: &Map<String, Value>, now: i64) -> Story {
     let roles: Vec<&str> =
         claims.get("roles").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let scopes = text("scp");
-    let app_only =
-        text("idtyp") == Some("app") || (scopes.is_none() && (text("oid") == text("sub") || !roles.is_empty()));
+    let is_its_subject = text("oid").is_some_and(|object| text("sub") == Some(object));
+    let app_only = text("idtyp") == Some("app") || (scopes.is_none() && (is_its_subject || !roles.is_empty()));
     let whose = match (app_only, scopes) {
         (true, _) => "An app-only access token",
         (false, Some(_)) => "An access token of a user",
@@ -124,6 +124,11 @@ mod tests {
         let lines = story.lines.iter().map(|(label, words, _)| format!("{label}: {words}"));
         let missing = story.missing.iter().map(|words| format!("missing: {words}"));
         std::iter::once(story.title.clone()).chain(lines).chain(missing).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_token_that_says_nothing_is_nobodys() {
+        assert!(told(&json!({})).starts_with("A token that is neither clearly an app's nor a user's"));
     }
 
     #[test]
