@@ -1,17 +1,20 @@
-//! The slot and the flight, the very files of `apptoken`'s cache, compiled against loom's locks and atomics. loom runs each
+//! The slot, the table and the flight, the very files of `apptoken`'s cache, compiled against loom's locks and atomics. loom runs each
 //! model under every interleaving of its threads with up to [`PREEMPTIONS`] preemptions (`LOOM_MAX_PREEMPTIONS` sets
 //! another number), and reports a wake-up that is lost as a deadlock.
 //!
 //! What the files use of the rest of `apptoken` stands in [`words`], cut down to what matters here.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cache;
+#[expect(unsafe_code, reason = "it frees what the table retires")]
+mod collector;
 #[path = "../../crates/apptoken/src/flight.rs"]
 #[allow(dead_code, reason = "the models need less of it than apptoken does")]
 mod flight;
 pub mod flights;
 pub mod slots;
 mod sync;
+pub mod tables;
 mod words;
 
 use words::{Error, clock, http, telemetry, token};

@@ -6,8 +6,10 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
 
-pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+pub(crate) use crate::collector::{Collector, CollectorGuard, LocalGuard};
 
 /// As arc-swap's, made of what loom knows.
 #[derive(Debug)]

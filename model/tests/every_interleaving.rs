@@ -1,6 +1,6 @@
 //! Each model, under every interleaving of its threads.
 
-use model::{flights, slots};
+use model::{flights, slots, tables};
 
 #[test]
 fn an_answer_reaches_all_who_wait() {
@@ -70,4 +70,19 @@ fn a_caller_who_leaves_takes_nobody_along() {
 #[test]
 fn what_was_asked_before_a_clearing_is_not_kept() {
     slots::what_was_asked_before_a_clearing_is_not_kept();
+}
+
+#[test]
+fn what_is_found_is_whole() {
+    tables::what_is_found_is_whole();
+}
+
+#[test]
+fn what_stands_is_found_while_it_moves() {
+    tables::what_stands_is_found_while_it_moves();
+}
+
+#[test]
+fn what_is_taken_out_outlives_the_looks_at_it() {
+    tables::what_is_taken_out_outlives_the_looks_at_it();
 }

@@ -44,7 +44,7 @@
 //!
 //! What can be seen from outside is in [`telemetry`]. Features: `reqwest` (default), `otel` (metrics), `blocking` (for programs
 //! without async).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![deny(missing_docs)]
 
 mod acquire;

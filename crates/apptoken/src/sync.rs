@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 pub(crate) use arc_swap::ArcSwapOption;
-pub(crate) use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+pub(crate) use seize::{Collector, Guard as CollectorGuard, LocalGuard};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use tokio::runtime::Id as RuntimeId;
 

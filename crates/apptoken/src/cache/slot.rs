@@ -13,22 +13,23 @@ use crate::token::{AccessToken, TokenData};
 /// All that is known about one key: its token, the requests in flight for it, and what the authority last said about
 /// waiting. It is small, as there may be a million: what is seldom there has a box of its own.
 ///
-/// A hit reads `fresh_until` and `token`; everything else goes through `state`.
+/// A hit reads `fresh_until`, `token` and `used`, which stand together; everything else goes through `state`.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Slot {
     /// Until this moment the token is handed out without a thought, and its [`Stage`] meanwhile, as [`word`] packs them.
     /// Written after the token that it speaks of and read before it, so that a reader never takes an older token for
     /// fresh.
     fresh_until: AtomicU64,
     token: ArcSwapOption<TokenData>,
-    state: Mutex<Option<Box<State>>>,
+    /// When it was last hit, in ticks of [`TICK_BITS`].
+    used: AtomicU16,
     /// How many requests were begun.
     begun: AtomicU16,
     /// The first of them whose token is still of interest: those before it began before the slot was cleared, or before
     /// the one that brought the token in hand.
     wanted_from: AtomicU16,
-    /// When it was last hit, in ticks of [`TICK_BITS`].
-    used: AtomicU16,
+    state: Mutex<Option<Box<State>>>,
     _count: SlotCount,
 }
 

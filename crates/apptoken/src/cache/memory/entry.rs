@@ -1,19 +1,22 @@
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use papaya::Equivalent;
+use foldhash::fast::RandomState;
 
 use crate::cache::Slot;
 use crate::name::Name;
 
-/// A slot and the key that it is found by, side by side in memory: a hit reads both.
+/// A slot and the key that it is found by, side by side in memory, in the order in which a hit reads them: of a million
+/// none is in the processor's caches.
+#[repr(C)]
 pub(crate) struct Entry {
-    pub(super) what: Arc<What>,
-    tenant_hash: u64,
     pub(super) tenant: Name,
+    pub(super) what: Arc<What>,
     slot: Slot,
+    /// Of its key.
+    pub(super) hash: u64,
 }
 
 /// What is asked of a tenant; many tenants are asked the same.
@@ -37,15 +40,17 @@ pub(crate) struct KeyRef<'a> {
     pub(crate) extra: &'a str,
 }
 
-/// An entry in the map, found by its key.
-pub(super) struct Item(pub(super) Arc<Entry>);
+/// An owner and a key of its.
+#[derive(Clone, Copy)]
+pub(super) struct Key<'a>(pub(super) u64, pub(super) KeyRef<'a>);
 
 impl Entry {
-    pub(super) fn new(what: Arc<What>, key: KeyRef<'_>) -> Self {
-        Self { what, tenant_hash: key.tenant_hash, tenant: key.tenant.into(), slot: Slot::default() }
+    /// `hash` is that of `key`.
+    pub(super) fn new(what: Arc<What>, key: KeyRef<'_>, hash: u64) -> Self {
+        Self { tenant: key.tenant.into(), what, slot: Slot::default(), hash }
     }
 
-    /// What it takes in memory without its token: itself, its counts, and its places in the map and on the shelf.
+    /// What it takes in memory without its token: itself, its counts, and its places in the table and on the shelf.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + 7 * size_of::<usize>() + self.what.extra.len()
     }
@@ -66,43 +71,27 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The one way to hash a key: the owner is in the tenant's hash, and of the rest the bytes alone, since foldhash minds
-/// their length.
-#[inline]
-fn hash(tenant_hash: u64, scope: &str, extra: &str, state: &mut impl Hasher) {
-    state.write_u64(tenant_hash);
-    state.write(scope.as_bytes());
-    // a plain call hashes no more than it needs
-    if !extra.is_empty() {
-        state.write(extra.as_bytes());
-    }
-}
-
-/// An owner and a key of its.
-#[derive(Clone, Copy)]
-pub(super) struct Key<'a>(pub(super) u64, pub(super) KeyRef<'a>);
-
-impl Hash for Key<'_> {
+impl Key<'_> {
+    /// The owner is in the tenant's hash, and of the rest the bytes alone count, since foldhash minds their length.
     #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
+    pub(super) fn hash(&self, hashes: &RandomState) -> u64 {
         let KeyRef { tenant_hash, scope, extra, .. } = self.1;
-        hash(tenant_hash, scope, extra, state);
+        let mut state = hashes.build_hasher();
+        state.write_u64(tenant_hash);
+        state.write(scope.as_bytes());
+        // a plain call hashes no more than it needs
+        if !extra.is_empty() {
+            state.write(extra.as_bytes());
+        }
+        state.finish()
     }
-}
 
-impl Hash for Item {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let What { scope, extra, .. } = &*self.0.what;
-        hash(self.0.tenant_hash, scope, extra, state);
-    }
-}
-
-impl Equivalent<Item> for Key<'_> {
+    /// Whether the entry is this key's.
     #[inline]
-    fn equivalent(&self, item: &Item) -> bool {
+    pub(super) fn is_of(&self, entry: &Entry) -> bool {
         let Self(owner, KeyRef { tenant, scope, extra, .. }) = *self;
-        let what = &*item.0.what;
-        tenant.as_bytes() == item.0.tenant.as_bytes()
+        let what = &*entry.what;
+        tenant.as_bytes() == entry.tenant.as_bytes()
             && scope == &*what.scope
             && owner == what.owner
             && extra.len() == what.extra.len()
@@ -110,12 +99,3 @@ impl Equivalent<Item> for Key<'_> {
             && (extra.is_empty() || extra == &*what.extra)
     }
 }
-
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.tenant.as_bytes() == other.0.tenant.as_bytes() && self.0.what == other.0.what)
-    }
-}
-
-impl Eq for Item {}

@@ -1,9 +1,14 @@
-//! The slots of all keys in one lock-free map, with its bounds.
+//! The slots of all keys in one table, which is looked into without a lock, with its bounds.
 
 mod counters;
 mod entry;
 mod interner;
 mod shelf;
+#[expect(
+    unsafe_code,
+    reason = "no safe map has hash and entry one step apart: a million entries are a matter of each step"
+)]
+mod table;
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -12,14 +17,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
-use papaya::HashSet;
 
 use self::counters::Counts;
 pub use self::counters::MemoryCounters;
+use self::entry::Key;
 pub(crate) use self::entry::{Entry, KeyRef};
-use self::entry::{Item, Key};
 use self::interner::Interner;
 use self::shelf::Shelf;
+use self::table::Table;
 use super::slot::Fresh;
 use crate::clock::Moment;
 use crate::telemetry;
@@ -49,9 +54,10 @@ impl Default for Bounds {
 }
 
 struct Store {
-    items: HashSet<Item, RandomState>,
-    tenants: RandomState,
-    /// Whoever takes an entry out of the map, or puts one in, holds this: so none is let go that somebody just took.
+    entries: Table<Entry>,
+    /// How tenants are hashed, and keys.
+    hashes: RandomState,
+    /// Whoever takes an entry out of the table, or puts one in, holds this: so none is let go that somebody just took.
     shelf: Mutex<Shelf>,
     origins: Mutex<Interner<Origin>>,
     bounds: Bounds,
@@ -62,8 +68,8 @@ struct Store {
 impl Memory {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let store = Store {
-            items: HashSet::builder().hasher(RandomState::default()).build(),
-            tenants: RandomState::default(),
+            entries: Table::new(),
+            hashes: RandomState::default(),
             shelf: Mutex::default(),
             origins: Mutex::default(),
             bounds: Bounds { entries: bounds.entries.max(1), ..bounds },
@@ -88,7 +94,7 @@ impl Memory {
     /// hash.
     #[inline(never)]
     pub(crate) fn tenant_hash(&self, tenant: &str) -> u64 {
-        let mut state = self.store.tenants.build_hasher();
+        let mut state = self.store.hashes.build_hasher();
         state.write_u64(self.owner);
         state.write(tenant.as_bytes());
         state.finish()
@@ -97,12 +103,13 @@ impl Memory {
     /// A hit: the token of a key that was asked for before, if nothing needs thinking about.
     #[inline(always)]
     pub(crate) fn fresh(&self, key: KeyRef<'_>, now: Moment) -> Option<Fresh> {
-        let store = &*self.store;
-        let fresh = store.items.pin().get(&Key(self.owner, key)).and_then(|item| {
-            let fresh = item.0.fresh(now)?;
-            item.0.touch(now);
+        let (store, key) = (&*self.store, Key(self.owner, key));
+        let hit = |entry: &Entry| {
+            let fresh = entry.fresh(now)?;
+            entry.touch(now);
             Some(fresh)
-        })?;
+        };
+        let fresh = store.entries.look(key.hash(&store.hashes), |entry| key.is_of(entry), hit)??;
         store.counts.hit();
         Some(fresh)
     }
@@ -119,15 +126,16 @@ impl Memory {
     pub(crate) fn entry(&self, key: KeyRef<'_>, now: Moment) -> Arc<Entry> {
         let store = &*self.store;
         store.counts.missed();
+        let own = Key(self.owner, key);
+        let hash = own.hash(&store.hashes);
         let mut shelf = store.shelf();
-        let known = store.items.pin().get(&Key(self.owner, key)).map(|item| item.0.clone());
-        if let Some(entry) = known {
+        if let Some(entry) = store.entries.get(hash, |entry| own.is_of(entry)) {
             entry.touch(now);
             return entry;
         }
-        let entry = Arc::new(Entry::new(shelf.what(self.owner, key), key));
+        let entry = Arc::new(Entry::new(shelf.what(self.owner, key), key, hash));
         entry.touch(now);
-        store.items.pin().insert(Item(entry.clone()));
+        store.entries.insert(hash, entry.clone());
         shelf.put(entry.clone());
         store.counts.added(1, entry.bytes());
         store.tidy(&mut shelf, now);
@@ -223,10 +231,9 @@ impl Store {
     }
 
     fn remove(&self, shelf: &mut Shelf, place: usize) {
-        let Some(item) = shelf.take(place).map(Item) else { return };
-        self.items.pin().remove(&item);
-        let entry = item.0;
-        // the map lets go of it later, the token goes now
+        let Some(entry) = shelf.take(place) else { return };
+        self.entries.remove(entry.hash, &entry);
+        // the table lets go of it later, the token goes now
         let token = entry.clear();
         self.counts.removed(1, entry.bytes() + token.map_or(0, |token| token.bytes()));
     }
@@ -255,7 +262,7 @@ fn next_idle(shelf: &mut Shelf) -> Option<usize> {
     (0..LOOKED_FOR).find_map(|_| shelf.next().filter(|&place| shelf.at(place).is_some_and(is_idle)))
 }
 
-/// Two counts are the map's and the shelf's: more means a `TokenSource`, a caller on its way or a request in flight.
+/// Two counts are the table's and the shelf's: more means a `TokenSource`, a caller on its way or a request in flight.
 fn is_idle(entry: &Arc<Entry>) -> bool {
     Arc::strong_count(entry) == 2
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::entry::{Entry, KeyRef, What};
 use super::interner::Interner;
 
-/// All entries in a row, for those who look for what can go: the map itself cannot be walked in slices.
+/// All entries in a row, for those who look for what can go: the table cannot be walked in slices: it moves what it holds.
 ///
 /// In boards of fixed length, so that adding one never moves the others.
 #[derive(Default)]

@@ -204,7 +204,7 @@ proptest! {
             let bytes = shelf.iter().map(|entry| entry.bytes() + entry.held().map_or(0, |token| token.bytes()));
             let counters = memory.counters();
             prop_assert_eq!((counters.entries, counters.bytes), (shelf.iter().count(), bytes.sum::<usize>()));
-            prop_assert_eq!(memory.store.items.len(), counters.entries);
+            prop_assert_eq!(memory.store.entries.len(), counters.entries);
             most_held = most_held.max(held.len());
             prop_assert!(counters.entries <= bound + most_held + 1, "{:?}", counters);
         }
