@@ -69,7 +69,7 @@ pub(crate) async fn fill(client: &ConfidentialClient, range: Range<usize>) -> Du
         let (client, own) = (client.clone(), range.clone().skip(caller).step_by(CALLERS));
         callers.spawn(async move {
             for number in own {
-                drop(client.acquire_token_for_client(SCOPE).tenant(tenant(number)).await.expect("a token"));
+                drop(client.acquire_token_for_client(SCOPE).tenant(&tenant(number)).await.expect("a token"));
             }
         });
     }
