@@ -19,15 +19,15 @@ use crate::wire::bare_requests;
 pub(crate) fn tenants(args: &Args, count: usize, ours: &Out, limit: &Out) {
     let case = |what: &str| format!("many-{count}.{what}");
     let runtime = one();
-    let bare = runtime.block_on(bare_requests(args, CALLERS, 4000));
-    limit.put(&case("fill"), 4000, bare, "ns/op", &[]);
+    let bare = runtime.block_on(bare_requests(args, 2000));
+    limit.put(&case("fill"), 2000, bare, "ns/op", &[]);
 
     let client = many(args).build().expect("a client");
     let tenants: Vec<String> = (0..count).map(tenant).collect();
     let token = runtime.block_on(client.acquire_token_for_client(SCOPE).tenant(&*tenants[0]).into_future());
     let token = token.expect("a token");
     let (memory, begun, tenth) = (rss(), Instant::now(), count / 10);
-    let filled = |range| runtime.block_on(fill(&client, range));
+    let filled = |range| runtime.block_on(fill(&client, range, 1));
     let first = filled(1..tenth);
     filled(tenth..count - tenth);
     let last = filled(count - tenth..count);
@@ -61,19 +61,19 @@ pub(crate) fn tenants(args: &Args, count: usize, ours: &Out, limit: &Out) {
     limit.put(&case("hit"), count, lookup, "ns/op", &[]);
 }
 
-/// Fetches these tenants' tokens, so many at a time. Says how much of the processor's time that took.
-pub(crate) async fn fill(client: &ConfidentialClient, range: Range<usize>) -> Duration {
+/// Fetches these tenants' tokens by so many callers. Says how much of the processor's time that took.
+pub(crate) async fn fill(client: &ConfidentialClient, range: Range<usize>, callers: usize) -> Duration {
     let before = cpu();
-    let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let (client, own) = (client.clone(), range.clone().skip(caller).step_by(CALLERS));
-        callers.spawn(async move {
+    let mut running = JoinSet::new();
+    for caller in 0..callers {
+        let (client, own) = (client.clone(), range.clone().skip(caller).step_by(callers));
+        running.spawn(async move {
             for number in own {
                 drop(client.acquire_token_for_client(SCOPE).tenant(&tenant(number)).await.expect("a token"));
             }
         });
     }
-    callers.join_all().await;
+    running.join_all().await;
     cpu() - before
 }
 
@@ -83,5 +83,4 @@ fn cpu() -> Duration {
     Duration::from_secs(time.tv_sec as u64) + Duration::from_nanos(time.tv_nsec as u64)
 }
 
-const CALLERS: usize = 16;
 const PICKS: usize = 1 << 16;

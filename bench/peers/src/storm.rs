@@ -26,7 +26,7 @@ pub(crate) fn refreshes(args: &Args, count: usize, ours: &Out) {
     runtime.block_on(async {
         control.set(&format!("refresh_in={}", CALM.as_secs() + FILLING.as_secs())).await;
         let begun = Instant::now();
-        fill(&filler, 0..count).await;
+        fill(&filler, 0..count, 16).await;
         assert!(begun.elapsed() < FILLING, "the first tokens are due before the last one is there");
         control.set("refresh_in=0").await;
     });

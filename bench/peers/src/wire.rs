@@ -12,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use peers_harness::{Args, CLIENT_ID, Out, SECRET, TENANT};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 use crate::calls::{one, scope};
 use crate::peer::many;
@@ -43,23 +42,13 @@ pub(crate) fn cold(args: &Args, ours: &Out, limit: &Out) {
     ours.put("wire.acquire", TIMES, quantile(acquired, 0.5), "ms", &[]);
 }
 
-/// Nanoseconds that each of so many bare requests adds, on so many connections at once.
-pub(crate) async fn bare_requests(args: &Args, connections: usize, times: usize) -> f64 {
-    let mut open = Vec::new();
-    for _ in 0..connections {
-        open.push(connect(args).await);
-    }
+/// Nanoseconds of each of so many bare requests.
+pub(crate) async fn bare_requests(args: &Args, times: usize) -> f64 {
+    let mut connection = connect(args).await;
     let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for mut connection in open {
-        let args = args.clone();
-        callers.spawn(async move {
-            for number in 0..times / connections {
-                send(&mut connection, &args, &scope(number % 100)).await;
-            }
-        });
+    for number in 0..times {
+        send(&mut connection, args, &scope(number % 100)).await;
     }
-    callers.join_all().await;
     begun.elapsed().as_nanos() as f64 / times as f64
 }
 

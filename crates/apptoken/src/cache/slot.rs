@@ -228,6 +228,10 @@ impl Slot {
 
     /// Whether nothing is lost when it goes, provided that nobody holds it.
     pub(crate) fn is_spent(&self, now: Moment) -> bool {
+        // of most that are looked at no more than this line is read
+        if now.as_millis() < self.fresh_until.load(Ordering::Acquire) >> STAGE_BITS {
+            return false;
+        }
         let waits = self.lock().as_ref().and_then(|state| state.wait.as_ref()).is_some_and(|(until, ..)| now < *until);
         !waits && self.ends_at().is_none_or(|end| now >= end)
     }

@@ -15,8 +15,6 @@ pub(crate) struct Entry {
     pub(super) tenant: Name,
     pub(super) what: Arc<What>,
     slot: Slot,
-    /// Of its key.
-    pub(super) hash: u64,
 }
 
 /// What is asked of a tenant; many tenants are asked the same.
@@ -45,9 +43,15 @@ pub(crate) struct KeyRef<'a> {
 pub(super) struct Key<'a>(pub(super) u64, pub(super) KeyRef<'a>);
 
 impl Entry {
-    /// `hash` is that of `key`.
-    pub(super) fn new(what: Arc<What>, key: KeyRef<'_>, hash: u64) -> Self {
-        Self { tenant: key.tenant.into(), what, slot: Slot::default(), hash }
+    pub(super) fn new(what: Arc<What>, key: KeyRef<'_>) -> Self {
+        Self { tenant: key.tenant.into(), what, slot: Slot::default() }
+    }
+
+    /// That of its key, which is not kept: it is seldom asked for.
+    pub(super) fn hash(&self, hashes: &RandomState) -> u64 {
+        let (What { owner, scope, extra }, tenant) = (&*self.what, self.tenant.as_str());
+        let tenant_hash = tenant_hash(hashes, *owner, tenant);
+        Key(*owner, KeyRef { tenant, tenant_hash, scope, extra }).hash(hashes)
     }
 
     /// What it takes in memory without its token: itself, its counts, and its places in the table and on the shelf.
@@ -69,6 +73,14 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("tenant", &self.tenant).field("scope", &self.what.scope).finish_non_exhaustive()
     }
+}
+
+/// What the hash of a key is made from, for its owner and tenant.
+pub(super) fn tenant_hash(hashes: &RandomState, owner: u64, tenant: &str) -> u64 {
+    let mut state = hashes.build_hasher();
+    state.write_u64(owner);
+    state.write(tenant.as_bytes());
+    state.finish()
 }
 
 impl Key<'_> {

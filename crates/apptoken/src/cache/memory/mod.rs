@@ -12,7 +12,6 @@ mod table;
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,8 +19,8 @@ use foldhash::fast::RandomState;
 
 use self::counters::Counts;
 pub use self::counters::MemoryCounters;
-use self::entry::Key;
 pub(crate) use self::entry::{Entry, KeyRef};
+use self::entry::{Key, tenant_hash};
 use self::interner::Interner;
 use self::shelf::Shelf;
 use self::table::Table;
@@ -94,10 +93,7 @@ impl Memory {
     /// hash.
     #[inline(never)]
     pub(crate) fn tenant_hash(&self, tenant: &str) -> u64 {
-        let mut state = self.store.hashes.build_hasher();
-        state.write_u64(self.owner);
-        state.write(tenant.as_bytes());
-        state.finish()
+        tenant_hash(&self.store.hashes, self.owner, tenant)
     }
 
     /// A hit: the token of a key that was asked for before, if nothing needs thinking about.
@@ -133,7 +129,7 @@ impl Memory {
             entry.touch(now);
             return entry;
         }
-        let entry = Arc::new(Entry::new(shelf.what(self.owner, key), key, hash));
+        let entry = Arc::new(Entry::new(shelf.what(self.owner, key), key));
         entry.touch(now);
         store.entries.insert(hash, entry.clone());
         shelf.put(entry.clone());
@@ -232,7 +228,7 @@ impl Store {
 
     fn remove(&self, shelf: &mut Shelf, place: usize) {
         let Some(entry) = shelf.take(place) else { return };
-        self.entries.remove(entry.hash, &entry);
+        self.entries.remove(entry.hash(&self.hashes), &entry);
         // the table lets go of it later, the token goes now
         let token = entry.clear();
         self.counts.removed(1, entry.bytes() + token.map_or(0, |token| token.bytes()));
@@ -273,8 +269,9 @@ impl fmt::Debug for Memory {
     }
 }
 
-/// How many entries one call looks at for what has expired.
-const SWEPT_AT_ONCE: usize = 8;
+/// How many entries one call looks at for what has expired: a new token brings two calls, and each look at one of a million
+/// entries costs as much as a hit.
+const SWEPT_AT_ONCE: usize = 2;
 /// How many entries one call drops at most when there are too many. More than are added, so that it comes down.
 const EVICTED_AT_ONCE: usize = 4;
 /// Of how many the worst is dropped. Redis's figure is five; ten come close to LRU.

@@ -10,15 +10,15 @@ fn memory(entries: usize) -> Memory {
     Memory::new(Bounds { entries, ..Bounds::default() })
 }
 
-/// All tenants' hashes are the same here: what tells keys apart is not them.
-fn key(scope: &str) -> KeyRef<'_> {
-    KeyRef { tenant: "contoso.com", tenant_hash: 0, scope, extra: "" }
+fn key<'a>(memory: &Memory, scope: &'a str) -> KeyRef<'a> {
+    let tenant = "contoso.com";
+    KeyRef { tenant, tenant_hash: memory.tenant_hash(tenant), scope, extra: "" }
 }
 
 /// A token for `scope`, as a request brings it.
 fn fill(memory: &Memory, scope: &str, now: Moment, life: u64) {
     let end = now.as_millis() / 1000 + life;
-    let entry = memory.entry(key(scope), now);
+    let entry = memory.entry(key(memory, scope), now);
     memory.store(&entry, token(end, end, end), 0, now);
 }
 
@@ -26,21 +26,21 @@ fn fill(memory: &Memory, scope: &str, now: Moment, life: u64) {
 fn tenants_scopes_and_owners_do_not_share() {
     let memory = memory(10);
     let entry = |key| memory.entry(key, at(0));
-    let one = entry(key("a"));
-    assert!(Arc::ptr_eq(&one, &entry(key("a"))));
+    let one = entry(key(&memory, "a"));
+    assert!(Arc::ptr_eq(&one, &entry(key(&memory, "a"))));
     for other in [
-        key("b"),
-        KeyRef { tenant: "fabrikam.com", ..key("a") },
-        KeyRef { extra: "1:a", ..key("a") },
+        key(&memory, "b"),
+        KeyRef { tenant: "fabrikam.com", ..key(&memory, "a") },
+        KeyRef { extra: "1:a", ..key(&memory, "a") },
         // the same characters, cut elsewhere
-        KeyRef { tenant: "contoso.co", ..key("ma") },
+        KeyRef { tenant: "contoso.co", ..key(&memory, "ma") },
     ] {
         assert!(!Arc::ptr_eq(&one, &entry(other)));
     }
     let other = memory.of_another();
-    assert!(!Arc::ptr_eq(&one, &other.entry(key("a"), at(0))));
+    assert!(!Arc::ptr_eq(&one, &other.entry(key(&memory, "a"), at(0))));
     fill(&memory, "a", at(0), 60);
-    assert!(memory.fresh(key("a"), at(1)).is_some() && other.fresh(key("a"), at(1)).is_none());
+    assert!(memory.fresh(key(&memory, "a"), at(1)).is_some() && other.fresh(key(&memory, "a"), at(1)).is_none());
     other.clear(None);
     assert_eq!((memory.tokens(), other.tokens()), (1, 0));
 }
@@ -48,26 +48,26 @@ fn tenants_scopes_and_owners_do_not_share() {
 #[test]
 fn an_entry_that_is_held_is_the_only_one_of_its_key_after_a_clearing_too() {
     let memory = memory(10);
-    let held = memory.entry(key("held"), at(1));
+    let held = memory.entry(key(&memory, "held"), at(1));
     for scope in ["held", "idle"] {
         fill(&memory, scope, at(1), 60);
     }
     assert_eq!((memory.counters().entries, memory.tokens()), (2, 2));
     memory.clear(None);
     assert_eq!((memory.counters().entries, memory.tokens()), (1, 0));
-    assert!(Arc::ptr_eq(&held, &memory.entry(key("held"), at(1))));
+    assert!(Arc::ptr_eq(&held, &memory.entry(key(&memory, "held"), at(1))));
 }
 
 #[test]
 fn the_bound_of_entries_holds_and_those_in_use_stay() {
     let memory = memory(32);
-    let held = memory.entry(key("held"), at(0));
+    let held = memory.entry(key(&memory, "held"), at(0));
     for i in 0..1000 {
         fill(&memory, &format!("scope {i}"), at(i), 3600);
         assert!(memory.counters().entries <= 33, "{:?}", memory.counters());
     }
-    assert!(Arc::ptr_eq(&held, &memory.entry(key("held"), at(1000))));
-    let all = (0..1000).map(|i| memory.entry(key(&format!("scope {i}")), at(1000))).collect::<Vec<_>>();
+    assert!(Arc::ptr_eq(&held, &memory.entry(key(&memory, "held"), at(1000))));
+    let all = (0..1000).map(|i| memory.entry(key(&memory, &format!("scope {i}")), at(1000))).collect::<Vec<_>>();
     assert!(memory.counters().entries > 900, "those that are held are more than the bound allows");
     drop(all);
     for i in 0..1000 {
@@ -99,10 +99,10 @@ fn what_is_used_outlives_what_is_not() {
         let now = at(60 * i);
         fill(&memory, &format!("cold {i}"), now, 100_000);
         for scope in &hot {
-            memory.fresh(key(scope), now);
+            memory.fresh(key(&memory, scope), now);
         }
     }
-    let kept = hot.iter().filter(|scope| memory.fresh(key(scope), at(60_000)).is_some()).count();
+    let kept = hot.iter().filter(|scope| memory.fresh(key(&memory, scope), at(60_000)).is_some()).count();
     assert_eq!(kept, 50);
 }
 
@@ -166,7 +166,7 @@ proptest! {
             match step {
                 Step::Ask(number) => {
                     let scope = number.to_string();
-                    if let Some(fresh) = memory.fresh(key(&scope), now) {
+                    if let Some(fresh) = memory.fresh(key(&memory, &scope), now) {
                         let token = fresh.token.as_ref().expect("a token");
                         prop_assert!(Arc::ptr_eq(token, &model[&number]));
                         prop_assert!(now < token.timetable.refresh_at());
@@ -175,7 +175,7 @@ proptest! {
                 Step::Fill(number, life) => {
                     let end = now.as_millis() / 1000 + u64::from(life);
                     let token = token(end, end, end);
-                    let entry = memory.entry(key(&number.to_string()), now);
+                    let entry = memory.entry(key(&memory, &number.to_string()), now);
                     memory.store(&entry, token.clone(), 0, now);
                     for (_, _, token_held) in held.iter_mut().filter(|(other, ..)| *other == number) {
                         *token_held = Some(token.clone());
@@ -183,7 +183,7 @@ proptest! {
                     model.insert(number, token);
                 }
                 Step::Hold(number) => {
-                    let entry = memory.entry(key(&number.to_string()), now);
+                    let entry = memory.entry(key(&memory, &number.to_string()), now);
                     let token = entry.held();
                     prop_assert!(token.as_ref().is_none_or(|token| Arc::ptr_eq(token, &model[&number])));
                     held.push((number, entry, token));
@@ -197,7 +197,7 @@ proptest! {
                 Step::Wait(seconds) => now = now + Duration::from_secs(seconds.into()),
             }
             for (number, entry, token) in &held {
-                prop_assert!(Arc::ptr_eq(entry, &memory.entry(key(&number.to_string()), now)));
+                prop_assert!(Arc::ptr_eq(entry, &memory.entry(key(&memory, &number.to_string()), now)));
                 prop_assert_eq!(token.as_ref().map(Arc::as_ptr), entry.held().as_ref().map(Arc::as_ptr));
             }
             let shelf = memory.store.shelf();
