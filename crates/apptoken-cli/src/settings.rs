@@ -191,8 +191,15 @@ fn load(path: &Path, key: Option<&Path>, password: Option<&SecretString>) -> Res
     let named =
         |error: apptoken::Error| Failure::about(format!("the certificate {} cannot be used", path.display()), &error);
     if content.first() == Some(&0x30) {
-        let none = SecretString::from(String::new());
-        return Certificate::from_pfx(&content, password.unwrap_or(&none)).map_err(named);
+        return match password {
+            Some(password) => Certificate::from_pfx(&content, password).map_err(named),
+            None => Certificate::from_pfx(&content, &SecretString::from(String::new())).map_err(|error| {
+                named(error).hint(format!(
+                    "if it has a password, give it by --password-file or {}",
+                    env_vars::CERTIFICATE_PASSWORD.name
+                ))
+            }),
+        };
     }
     let key = match key {
         Some(key) => Zeroizing::new(files::read(key)?),

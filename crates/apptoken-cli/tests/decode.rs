@@ -79,6 +79,16 @@ fn what_is_no_token() {
 }
 
 #[test]
+fn a_files_name_and_what_is_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token.txt"), "a.b.c").unwrap();
+    let named = run(apptoken(&["decode", "token.txt"]).current_dir(&folder));
+    assert!(named.code == Some(2) && named.err.contains("hint: it is the name of a file: apptoken decode < token.txt"));
+    let bytes = run(apptoken(&["decode"]).write_stdin([0xff, 0xfe].as_slice()));
+    assert!(bytes.code == Some(2) && bytes.err.contains("standard input cannot be read"), "{}", bytes.err);
+}
+
+#[test]
 fn a_token_does_not_paint_over_the_verdict() {
     let encode = |json: Value| apptoken_jose::base64url::encode(json.to_string().as_bytes());
     let header = encode(serde_json::json!({ "alg": "RS256", "kid": "\u{1b}[1A", "\u{1b}[2J": "\u{9b}2J" }));

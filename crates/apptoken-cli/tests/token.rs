@@ -201,7 +201,10 @@ async fn a_certificate_from_cert_new_will_do() {
         assert!(token.err.contains(&expected), "{}", token.err);
     }
     for (arguments, says) in [
-        (&["--certificate", "daemon.pfx"][..], "the password does not open it"),
+        (
+            &["--certificate", "daemon.pfx"][..],
+            "if it has a password, give it by --password-file or APPTOKEN_CERTIFICATE_PASSWORD",
+        ),
         (&["--certificate", "daemon.crt"], "no private key"),
         (&["--certificate", "pw"], "the certificate pw cannot be used"),
     ] {

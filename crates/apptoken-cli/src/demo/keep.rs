@@ -13,9 +13,10 @@ pub(super) async fn until_interrupted(connection: &Connection, narrator: &mut Na
 {BOLD}Both are still running.{BOLD:#} Try them by hand; Ctrl-C ends them and removes their files.
 
   # a token, and the API with it
-  curl -s --cacert {ca} {authority}/{tenant_domain}/oauth2/v2.0/token \\
+  TOKEN=$(curl -s --cacert {ca} {authority}/{tenant_domain}/oauth2/v2.0/token \\
        -d grant_type=client_credentials -d client_id={client_id} \\
-       --data-urlencode scope={scope} --data-urlencode client_secret={secret}
+       --data-urlencode scope={scope} --data-urlencode client_secret={secret} |
+       grep -o '\"access_token\":\"[^\"]*' | cut -d'\"' -f4)
   curl -i --cacert {ca} {url} -H \"Authorization: Bearer $TOKEN\"
 
   # the same with this program

@@ -14,7 +14,7 @@ use self::signature::{Keys, Verdict};
 use crate::clock;
 use crate::exit::Failure;
 use crate::terminal::{BAD, BOLD, DIM, GOOD, Terminal};
-use crate::words::plain;
+use crate::words::{plain, shell};
 
 /// Say in words what a token says
 ///
@@ -48,6 +48,9 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     let parsed = Unverified::parse(token).map_err(|error| {
         let failure = Failure::usage("this cannot be read as a token").because(&error);
         match token.matches('.').count() {
+            _ if std::path::Path::new(token).is_file() => {
+                failure.hint(format!("it is the name of a file: apptoken decode < {}", shell(token)))
+            }
             2 => failure,
             _ => failure.hint(
                 "a token has three parts with dots between them: see that it is whole; an opaque one is only for its API",
@@ -125,7 +128,11 @@ fn bare(text: &str) -> &str {
 
 fn standard_input() -> Result<String, Failure> {
     let mut text = String::new();
-    std::io::stdin().lock().take(MOST).read_to_string(&mut text)?;
+    std::io::stdin()
+        .lock()
+        .take(MOST)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::usage("standard input cannot be read").because(&error))?;
     if text.trim().is_empty() {
         return Err(Failure::usage("no token: neither as an argument nor on standard input"));
     }

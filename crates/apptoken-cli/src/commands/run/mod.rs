@@ -137,7 +137,8 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     }
     let sign_ins = entra.sign_ins();
     let report =
-        Report::new(&child::name(&args.command), ended, entra.authority(), sign_ins.as_deref(), proxy.traffic());
+        Report::new(&child::name(&args.command), ended, entra.authority(), sign_ins.as_deref(), proxy.traffic())
+            .isolated(args.isolated);
     let text = match args.report {
         Format::Text => report.text(),
         Format::Json => report.json(),

@@ -37,6 +37,8 @@ pub(super) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     refusals: Option<Vec<Refused>>,
     hosts: Vec<Counted>,
+    #[serde(skip)]
+    isolated: bool,
 }
 
 /// Requests of one app for one resource that ended alike.
@@ -92,7 +94,14 @@ impl Report {
             tokens: sign_ins.map(tokens),
             refusals: sign_ins.map(refusals),
             hosts,
+            isolated: false,
         }
+    }
+
+    /// Of a program that had a network of its own, if `isolated`.
+    pub(super) fn isolated(mut self, isolated: bool) -> Self {
+        self.isolated = isolated;
+        self
     }
 
     /// Whether the program was refused a token, or a host.
@@ -159,7 +168,9 @@ impl Report {
             }
         }
         match (tokens, refusals) {
-            (Some([]), Some([])) if self.hosts.iter().any(|counted| counted.verdict == Verdict::Answered) => {
+            (Some([]), Some([]))
+                if self.isolated || self.hosts.iter().any(|counted| counted.verdict == Verdict::Answered) =>
+            {
                 writeln!(out, "  no token was asked for")
             }
             (Some([]), Some([])) => writeln!(
@@ -280,6 +291,9 @@ mod tests {
             Report::new("daemon", Ended::Code(0), "https://localhost:1", sign_ins, hosts).text()
         };
         assert!(text(Some(&[]), Vec::new()).contains("a program that ignores HTTPS_PROXY there is --isolated"));
+        let isolated =
+            Report::new("daemon", Ended::Code(0), "https://localhost:1", Some(&[]), Vec::new()).isolated(true);
+        assert!(isolated.text().ends_with("  no token was asked for"), "{}", isolated.text());
         let came = text(Some(&[]), vec![counted("login.microsoftonline.com", Verdict::Answered)]);
         assert!(came.ends_with("  no token was asked for"), "{came}");
         let elsewhere = text(None, vec![counted("pypi.org", Verdict::LetThrough), counted("a.test", Verdict::Failed)]);
