@@ -7,5 +7,5 @@ mod slot;
 #[allow(unsafe_code, reason = "as in apptoken")]
 mod table;
 
-pub(crate) use slot::{Slot, Standing};
+pub(crate) use slot::{Outcome, Slot, Standing};
 pub(crate) use table::Table;

@@ -8,7 +8,7 @@
 mod cache;
 #[expect(unsafe_code, reason = "it frees what the table retires")]
 mod collector;
-#[path = "../../crates/apptoken/src/flight.rs"]
+#[path = "../../crates/apptoken/src/flight/mod.rs"]
 #[allow(dead_code, reason = "the models need less of it than apptoken does")]
 mod flight;
 pub mod flights;

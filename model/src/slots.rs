@@ -10,12 +10,12 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use crate::cache::{Slot, Standing};
+use crate::cache::{Outcome, Slot, Standing};
 use crate::clock::Moment;
 use crate::every_interleaving;
 use crate::flight::Flight;
 use crate::flights::Answer;
-use crate::token::{AccessToken, Timetable, TokenData};
+use crate::token::{How, Timetable, TokenData};
 use crate::words::Error;
 
 /// Two callers and no token: one request, and both get what it brings.
@@ -167,7 +167,7 @@ fn get(slot: &Arc<Slot>, authority: &Authority, answer: &Arc<Answer>) -> Option<
         }
         match slot.join_or_ask(NOW, 0, None, |_| true, |number| authority.request(slot, answer, number)) {
             Ok(Some(join)) => match block_on(join) {
-                Some(outcome) => return outcome.ok().map(|token| token.data),
+                Some(outcome) => return outcome.ok().map(|(token, _)| token),
                 None => continue,
             },
             Ok(None) => continue,
@@ -194,19 +194,19 @@ struct Authority {
 }
 
 impl Authority {
-    fn request(&self, slot: &Arc<Slot>, answer: &Arc<Answer>, ticket: u16) -> Arc<Flight<Result<AccessToken, Error>>> {
+    fn request(&self, slot: &Arc<Slot>, answer: &Arc<Answer>, ticket: u16) -> Arc<Flight<Outcome>> {
         let (this, slot, answer) = (self.clone(), slot.clone(), answer.clone());
         Flight::new(async move {
             let number = this.requests.fetch_add(1, Ordering::SeqCst) + 1;
             let in_flight = InFlight::begin(&this);
             let outcome = match answer.come().await {
-                GOOD => Ok(AccessToken { data: token(number, NOW.0 + 1000) }),
+                GOOD => Ok((token(number, NOW.0 + 1000), How)),
                 _ => Err(Error(None)),
             };
             drop(in_flight);
             match &outcome {
-                Ok(token) => {
-                    slot.store(token.data.clone(), ticket);
+                Ok((token, _)) => {
+                    slot.store(token.clone(), ticket);
                 }
                 Err(error) => slot.failed(error, NOW, ticket, 0),
             }

@@ -6,10 +6,36 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
 
+use loom::sync::atomic::AtomicBool;
 pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 
 pub(crate) use crate::collector::{Collector, CollectorGuard, LocalGuard};
+
+/// As the standard library's; loom sees when it is set.
+#[derive(Debug)]
+pub(crate) struct OnceLock<T> {
+    value: std::sync::OnceLock<T>,
+    is_set: AtomicBool,
+}
+
+impl<T> OnceLock<T> {
+    pub(crate) fn get(&self) -> Option<&T> {
+        if self.is_set.load(Ordering::Acquire) { self.value.get() } else { None }
+    }
+
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        self.value.set(value)?;
+        self.is_set.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        Self { value: std::sync::OnceLock::new(), is_set: AtomicBool::new(false) }
+    }
+}
 
 /// As arc-swap's, made of what loom knows.
 #[derive(Debug)]

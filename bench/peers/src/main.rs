@@ -28,7 +28,7 @@ fn main() {
         ("threads", 0) => hits::two_threads(&args, &ours, &limit),
         ("many", count) => many::tenants(&args, count, &ours, &limit),
         ("wire", 0) => wire::cold(&args, &ours, &limit),
-        ("herd", count @ 1..) => meanwhile::herd(&args, count, &ours),
+        ("herd", count @ 1..) => meanwhile::herd(&args, count, &ours, &limit),
         ("isolation-hits", 0) => meanwhile::hits_beside_a_miss(&args, &ours),
         ("storm", count) => storm::refreshes(&args, count, &ours),
         _ => peers_harness::run::<Apptoken>(),

@@ -1,5 +1,6 @@
 //! Callers and a request under way.
 
+use std::future::Future;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -7,38 +8,64 @@ use std::time::{Duration, Instant};
 use apptoken::ConfidentialClient;
 use apptoken::http::{Request, ReqwestTransport, Response, Transport, TransportError};
 use peers_harness::{Args, Out, SCOPE, SECRET};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::calls::{scope, two};
 use crate::peer::{builder, many, transport};
 use crate::turns::median;
 
-/// Many callers of one key that is not kept: how long after the authority's answer the last one has its token.
-pub(crate) fn herd(args: &Args, callers: usize, ours: &Out) {
+/// Many callers of one key that is not kept: how long after the authority's answer the last one has its token. The limit is
+/// as many tasks that wait for a signal of tokio's.
+pub(crate) fn herd(args: &Args, callers: usize, ours: &Out, limit: &Out) {
     let runtime = two();
+    let after = |last: Instant, first: Instant| (last - first).as_secs_f64() * 1e3;
+    let woken = runtime.block_on(async {
+        let signal = Arc::new(Notify::new());
+        let woken = spawn(callers, || signaled(signal.clone()));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let signaled = tokio::spawn(async move {
+            let now = Instant::now();
+            signal.notify_waiters();
+            now
+        });
+        after(last(woken).await, signaled.await.expect("no panic"))
+    });
+    limit.put(&format!("herd-{callers}.after"), callers, woken, "ms", &[]);
     let answered = Arc::new(Mutex::new(None));
     let watched = Watched { transport: transport(args), answered: answered.clone() };
-    let client = builder(args).client_secret(SECRET).transport(watched).build().expect("a client");
+    let client = Arc::new(builder(args).client_secret(SECRET).transport(watched).build().expect("a client"));
     let begun = Instant::now();
-    let last = runtime.block_on(async {
-        let tasks: Vec<_> = (0..callers)
-            .map(|_| tokio::spawn(ask(client.clone(), "https://herd.example.com/.default".into())))
-            .collect();
-        let mut last = begun;
-        for task in tasks {
-            last = last.max(task.await.expect("a token"));
-        }
-        last
-    });
+    let served = runtime
+        .block_on(async { last(spawn(callers, || ask(client.clone(), "https://herd.example.com/.default"))).await });
     let answered = answered.lock().expect("no panic").expect("an answer");
-    ours.put(&format!("herd-{callers}.time"), callers, (last - begun).as_secs_f64() * 1e3, "ms", &[]);
-    ours.put(&format!("herd-{callers}.after"), callers, (last - answered).as_secs_f64() * 1e3, "ms", &[]);
+    ours.put(&format!("herd-{callers}.time"), callers, after(served, begun), "ms", &[]);
+    ours.put(&format!("herd-{callers}.after"), callers, after(served, answered), "ms", &[]);
+}
+
+fn spawn<T: Future<Output = Instant> + Send + 'static>(count: usize, make: impl Fn() -> T) -> Vec<JoinHandle<Instant>> {
+    (0..count).map(|_| tokio::spawn(make())).collect()
+}
+
+/// When the last one was done.
+async fn last(tasks: Vec<JoinHandle<Instant>>) -> Instant {
+    let mut last = None;
+    for task in tasks {
+        last = last.max(Some(task.await.expect("no panic")));
+    }
+    last.expect("a task")
+}
+
+async fn signaled(signal: Arc<Notify>) -> Instant {
+    signal.notified().await;
+    Instant::now()
 }
 
 /// Hits in turns with hits while another key is being fetched, which takes the authority 200 ms.
 pub(crate) fn hits_beside_a_miss(args: &Args, ours: &Out) {
     let runtime = two();
-    let client = many(args).build().expect("a client");
-    runtime.block_on(ask(client.clone(), SCOPE.into()));
+    let client = Arc::new(many(args).build().expect("a client"));
+    runtime.block_on(ask(client.clone(), SCOPE));
     let (mut calm, mut during) = (Vec::new(), Vec::new());
     for number in 0..9 {
         calm.push(hits(&client));
@@ -66,8 +93,8 @@ fn hits(client: &ConfidentialClient) -> f64 {
     begun.elapsed().as_nanos() as f64 / count as f64
 }
 
-async fn ask(client: ConfidentialClient, scope: String) -> Instant {
-    black_box(client.acquire_token_for_client(&scope).await.expect("a token"));
+async fn ask(client: Arc<ConfidentialClient>, scope: impl AsRef<str>) -> Instant {
+    black_box(client.acquire_token_for_client(scope.as_ref()).await.expect("a token"));
     Instant::now()
 }
 

@@ -108,12 +108,26 @@ fn on_a_thread(duration: Duration) -> impl Future<Output = ()> {
 }
 
 /// The outcome of `work`, or `None` when `limit` has passed on `clock` first. Work that is ready at once needs no timer.
-pub(crate) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let ends = clock.now() + limit;
+pub(crate) fn within<T>(
+    clock: &dyn Clock,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = Option<T>> {
+    by(clock, clock.now() + limit, work, |_| false)
+}
+
+/// The same by a point in time, and without a timer while `work`, which is not ready yet, is bound to end in time.
+pub(crate) async fn by<T, W: Future<Output = T>>(
+    clock: &dyn Clock,
+    ends: Moment,
+    work: W,
+    is_bound: impl Fn(&W) -> bool,
+) -> Option<T> {
     let mut work = pin!(work);
     let mut timer = None;
     poll_fn(|context| match work.as_mut().poll(context) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if is_bound(&*work) => Poll::Pending,
         Poll::Pending => timer.get_or_insert_with(|| clock.until(ends)).as_mut().poll(context).map(|()| None),
     })
     .await

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 pub(crate) use arc_swap::ArcSwapOption;
 pub(crate) use seize::{Collector, Guard as CollectorGuard, LocalGuard};
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
 pub(crate) use tokio::runtime::Id as RuntimeId;
 
 /// What an [`ArcSwapOption`] held when it was looked at.

@@ -5,8 +5,10 @@ mod common;
 
 use std::future::IntoFuture;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use apptoken::clock::SystemClock;
 use apptoken::{AccessToken, ConfidentialClient, Error};
 use apptoken_emulator::Fault;
 use common::{GRAPH, TODO, World};
@@ -115,6 +117,25 @@ async fn a_caller_with_much_time_gives_none_to_the_others() {
     assert_eq!(error.to_string(), "no token within 120s");
     assert!(!patient.is_finished());
     patient.abort();
+}
+
+/// The request's timer is its first caller's runtime's, which nobody drives.
+#[test]
+fn a_caller_on_another_runtime_keeps_its_own_time() {
+    let lasting = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = lasting.block_on(World::start());
+    world.entra.faults().next_token_requests(2, Fault::Hang);
+    let client = world.bare().client_secret(common::secret()).clock(Arc::new(SystemClock));
+    let client = client.timeout(Duration::from_millis(400)).build().unwrap();
+    let _first = idle.block_on(async {
+        let first = call(&client, false);
+        world.until_requests(1).await;
+        first
+    });
+    let second = lasting.block_on(async { tokio::time::timeout(Duration::from_secs(10), call(&client, false)).await });
+    let error = second.expect("waits for ever").unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "no token within 400ms");
 }
 
 /// A `select!` that moves on with the call still in its hands, or a buffered stream: it does not poll the request that it

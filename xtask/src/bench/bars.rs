@@ -177,6 +177,13 @@ pub(super) const LINES: &[Line] = &[
         Bar::AtMost(5.0),
     ),
     Line(
+        "herd",
+        "10,000 callers: all done after the answer, beside as many tasks that tokio wakes",
+        "herd-10000.after",
+        Other::Limit("herd-10000.after"),
+        Bar::None,
+    ),
+    Line(
         "meanwhile",
         "a hit while another key is fetched",
         "isolation.hit-during-miss",

@@ -4,6 +4,7 @@ mod follow;
 mod keep;
 mod second_level;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
@@ -16,10 +17,10 @@ use uuid::Uuid;
 use self::second_level::obtain;
 use crate::Error;
 use crate::authority::Tenant;
-use crate::cache::{Entry, Fresh, KeyRef, Level, Memory, Stage, Standing};
-use crate::clock::{Clock, Moment, within};
+use crate::cache::{Entry, Fresh, KeyRef, Level, Memory, Outcome, Stage, Standing};
+use crate::clock::{self, Clock, Moment, within};
 use crate::error::{ErrorKind, FailureMetadata};
-use crate::flight::{Flight, Join};
+use crate::flight::{Bound, Flight, Join};
 use crate::issuer::Issuer;
 use crate::request::{Asked, Options, TokenHash};
 use crate::scope::ScopeRule;
@@ -136,20 +137,20 @@ pub(crate) fn served(Fresh { token, stage }: Fresh, now: Moment) -> Option<Acces
 }
 
 /// Everything that is not a hit: checks the call, finds its slot and goes on there.
-pub(crate) async fn miss(client: &Arc<Inner>, call: Call<'_>) -> Result<AccessToken, Error> {
-    let tenant = check(client, &call)?;
+pub(crate) async fn miss(client: &Arc<Inner>, call: &Call<'_>) -> Result<AccessToken, Error> {
+    let tenant = check(client, call)?;
     let slot = client.memory.entry(call.key(client), client.clock.now());
     from_slot(client, &slot, &tenant, call).await
 }
 
 /// Refuses a call that the authority would refuse, before anything is sent or kept.
-pub(crate) fn check(client: &Inner, call: &Call<'_>) -> Result<Tenant, Error> {
+pub(crate) fn check<'a>(client: &'a Inner, call: &Call<'_>) -> Result<Cow<'a, Tenant>, Error> {
     client.scope_rule.check(call.scope)?;
     call.options.map_or(Ok(()), |options| options.check())?;
     match (&client.issuer, call.tenant) {
-        (_, None) => Ok(client.home.clone()),
-        (Issuer::Authority(app), Some(tenant)) => app.tenant_named(tenant),
-        (Issuer::ManagedIdentity(_), Some(tenant)) => Tenant::parse(tenant),
+        (_, None) => Ok(Cow::Borrowed(&client.home)),
+        (Issuer::Authority(app), Some(tenant)) => app.tenant_named(tenant).map(Cow::Owned),
+        (Issuer::ManagedIdentity(_), Some(tenant)) => Tenant::parse(tenant).map(Cow::Owned),
     }
 }
 
@@ -158,7 +159,7 @@ pub(crate) async fn from_slot(
     client: &Arc<Inner>,
     slot: &Arc<Entry>,
     tenant: &Tenant,
-    call: Call<'_>,
+    call: &Call<'_>,
 ) -> Result<AccessToken, Error> {
     let acquisition = Acquisition::begin(client.issuer.client_id(), tenant, call.scope);
     let started = client.clock.now();
@@ -174,7 +175,7 @@ async fn decide(
     client: &Arc<Inner>,
     slot: &Arc<Entry>,
     tenant: &Tenant,
-    call: Call<'_>,
+    call: &Call<'_>,
     started: Moment,
     why: &mut RefreshReason,
 ) -> Result<AccessToken, Error> {
@@ -219,24 +220,24 @@ async fn decide(
                 Some(Err(asked_to_wait))
             }
         };
+        let now = client.clock.now();
         match (outcome, fallback) {
             // one that another had looked for in the second level, and it has what this caller does not want
-            (Some(Ok(token)), _) if token.how.level == CacheLevel::L2 && !call.served_by(&token.data) => {}
+            (Some(Ok((data, how))), _) if how.level == CacheLevel::L2 && !call.served_by(&data) => {}
             // nobody polled this caller until the token was over
-            (Some(Ok(token)), _) if client.clock.now() > token.data.timetable.expires_at() => {}
-            (Some(Ok(token)), _) => {
-                let total = Millis::from(client.clock.now().since(started));
+            (Some(Ok((data, _))), _) if now > data.timetable.expires_at() => {}
+            (Some(Ok((data, how))), _) => {
+                let total = Millis::from(now.since(started));
                 // who joined late waited less than the request took
-                let how = How { total, http: token.how.http.min(total), ..*token.how }.into();
-                return Ok(AccessToken { how, ..token });
+                let how = How { total, http: how.http.min(total), ..how };
+                return Ok(AccessToken { data: data.into(), how: how.into() });
             }
             // a valid token beats an error
-            (Some(Err(error)), Some(token)) if token.timetable.outlives(&error, client.clock.now()) => {
+            (Some(Err(error)), Some(token)) if token.timetable.outlives(&error, now) => {
                 tracing::debug!(
                     name: "apptoken.token.kept", target: TARGET,
                     %error, expires_on = ?SystemTime::from(token.expires_on), "the kept token serves, as it is still valid"
                 );
-                let now = client.clock.now();
                 telemetry::hit(&token, now);
                 let extended = now >= token.timetable.expires_at();
                 let how = How { reason, stale: true, extended, total: now.since(started).into(), ..How::HIT };
@@ -253,11 +254,11 @@ async fn decide(
 async fn wait(
     client: &Inner,
     slot: &Entry,
-    mut join: Join<Result<AccessToken, Error>>,
+    mut join: Join<Outcome>,
     fallback: Option<&Arc<TokenData>>,
     limit: Option<Duration>,
     started: Moment,
-) -> Option<Result<AccessToken, Error>> {
+) -> Option<Outcome> {
     let left = || limit.map(|limit| limit.saturating_sub(client.clock.now().since(started)));
     if let Some(token) = fallback {
         let patience = left().map_or(PATIENCE, |left| left.min(PATIENCE));
@@ -275,12 +276,11 @@ async fn wait(
             return Some(Err(slow));
         }
     }
-    match left() {
-        None => join.await,
-        Some(left) => {
-            within(&*client.clock, left, join).await.unwrap_or_else(|| Some(Err(too_slow(limit.unwrap_or_default()))))
-        }
-    }
+    let Some(limit) = limit else { return join.await };
+    let ends = started + limit;
+    // ten thousand callers do not set ten thousand timers where the request's own will do
+    let in_time = clock::by(&*client.clock, ends, join, |join| join.ends_by(ends));
+    in_time.await.unwrap_or_else(|| Some(Err(too_slow(limit))))
 }
 
 /// Refreshes on the caller's runtime, at most once at a time, and says whether a refresh is under way. Without a runtime,
@@ -290,7 +290,7 @@ fn refresh_behind(
     slot: &Arc<Entry>,
     tenant: &Tenant,
     token: &Arc<TokenData>,
-    call: Call<'_>,
+    call: &Call<'_>,
     now: Moment,
 ) -> bool {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
@@ -307,10 +307,10 @@ fn flight(
     client: &Arc<Inner>,
     slot: &Arc<Entry>,
     tenant: &Tenant,
-    call: Call<'_>,
+    call: &Call<'_>,
     reason: RefreshReason,
     number: u16,
-) -> Arc<Flight<Result<AccessToken, Error>>> {
+) -> Arc<Flight<Outcome>> {
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
     let correlation_id = call.correlation_id.unwrap_or_else(new_correlation_id);
@@ -318,20 +318,16 @@ fn flight(
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     let span = telemetry::request_span(client.issuer.client_id(), &tenant, &scope, reason, correlation_id);
+    let ends = Bound::default();
+    let bound = ends.clone();
     let request = async move {
-        let asked = Asked {
-            tenant: &tenant,
-            scope: &scope,
-            correlation_id,
-            options: &options,
-            reason,
-            deadline: client.clock.now() + limit,
-            rejected,
-        };
         let began = client.clock.now();
+        let deadline = *ends.get_or_init(|| began + limit);
+        let asked =
+            Asked { tenant: &tenant, scope: &scope, correlation_id, options: &options, reason, deadline, rejected };
         // pinned here, as `within` would hold it twice: as its argument, and where it is polled
         let obtaining = pin!(obtain(&client, &slot, number, asked));
-        let obtained = within(&*client.clock, limit, obtaining)
+        let obtained = clock::by(&*client.clock, deadline, obtaining, |_| false)
             .await
             .unwrap_or_else(|| Err(too_slow(limit).with_correlation_id(correlation_id)))
             .map_err(|error| {
@@ -351,9 +347,9 @@ fn flight(
         if reason == RefreshReason::Proactive {
             telemetry::background(&outcome);
         }
-        outcome
+        outcome.map(|token| (token.data.arc().clone(), *token.how))
     };
-    Flight::new(request.instrument(span))
+    Flight::bounded(bound, request.instrument(span))
 }
 
 fn arrived(client: &Inner, slot: &Entry, token: &AccessToken, number: u16) {

@@ -32,7 +32,7 @@ pub(super) enum Hand<T> {
     Coming(Join<T>),
 }
 
-impl<T: Clone + Send + 'static> Kept<T> {
+impl<T: Clone + Send + Sync + 'static> Kept<T> {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self { state: Mutex::new(State { held: None, flight: Weak::new() }) })
     }

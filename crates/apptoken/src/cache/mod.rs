@@ -26,5 +26,5 @@ pub(crate) use memory::{Bounds, Entry, KeyRef, Memory};
 pub use msal_file::MsalCacheFile;
 pub use msal_json::MsalProfile;
 pub use seal::EncryptionKey;
-pub(crate) use slot::{Fresh, Slot, Stage, Standing};
+pub(crate) use slot::{Fresh, Outcome, Slot, Stage, Standing};
 pub use token_cache::{CacheCounters, TokenCache, TokenCacheBuilder};

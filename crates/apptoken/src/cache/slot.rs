@@ -8,7 +8,7 @@ use crate::flight::{Flight, Join};
 use crate::http::random_below;
 use crate::sync::{ArcSwapOption, AtomicU16, AtomicU64, Loaded, Mutex, MutexGuard, Ordering};
 use crate::telemetry::SlotCount;
-use crate::token::{AccessToken, TokenData};
+use crate::token::{How, TokenData};
 
 /// All that is known about one key: its token, the requests in flight for it, and what the authority last said about
 /// waiting. It is small, as there may be a million: what is seldom there has a box of its own.
@@ -33,7 +33,8 @@ pub(crate) struct Slot {
     _count: SlotCount,
 }
 
-pub(crate) type Outcome = Result<AccessToken, Error>;
+/// A token and how it came, from which each of those who wait for it makes its own.
+pub(crate) type Outcome = Result<(Arc<TokenData>, How), Error>;
 
 #[derive(Default)]
 struct State {

@@ -113,7 +113,7 @@ impl<'a> IntoFuture for AcquireTokenForClient<'a> {
     fn into_future(self) -> Acquire<'a> {
         match acquire::hit(self.client, &self.call()) {
             Some(token) => Acquire::hit(token),
-            None => Acquire::miss(async move { acquire::miss(self.client, self.call()).await }),
+            None => Acquire::miss(async move { acquire::miss(self.client, &self.call()).await }),
         }
     }
 }

@@ -32,7 +32,7 @@ impl TokenSource {
 
     /// For what `call` asks for.
     pub(super) fn of(inner: &Arc<Inner>, call: Call<'_>) -> Result<Self, Error> {
-        let tenant = acquire::check(inner, &call)?;
+        let tenant = acquire::check(inner, &call)?.into_owned();
         if !call.may_hit() {
             return Err(Error::configuration("a token source is to pass the kept token over, and it serves that one")
                 .with_advice("leave force_refresh, claims and refresh_if_token_sha256 to single calls"));
@@ -53,7 +53,7 @@ impl TokenSource {
             Some(token) => Acquire::hit(token),
             None => {
                 let call = Call { options: self.options.as_ref(), ..Call::plain(&self.scope) };
-                Acquire::miss(acquire::from_slot(inner, &self.slot, &self.tenant, call))
+                Acquire::miss(async move { acquire::from_slot(inner, &self.slot, &self.tenant, &call).await })
             }
         }
     }

@@ -1,0 +1,141 @@
+use std::collections::BTreeMap;
+use std::mem;
+use std::task::Waker;
+
+use crate::sync::{HERD, RuntimeId};
+
+/// Those who wait, by the runtime that polls them. It is used under the flight's lock, and so neither calls nor drops a
+/// waker: those to call and those that are not needed any more come back.
+#[derive(Default)]
+pub(super) struct Crowds {
+    crowds: Vec<Crowd>,
+    next_ticket: u64,
+}
+
+/// Those who wait on one runtime, or on none.
+struct Crowd {
+    runtime: Option<RuntimeId>,
+    waiting: BTreeMap<u64, Waker>,
+    pilot: Called,
+}
+
+/// How a crowd is called when the work wants a turn.
+enum Called {
+    Singly,
+    /// By its pilot, which is on its way.
+    PilotComes,
+    ByPilot(Waker),
+    /// Singly, as its runtime drops what it is given.
+    NeverByPilot,
+}
+
+/// To be dropped after the lock.
+pub(super) type Unused = [Option<Waker>; 2];
+
+#[derive(Clone, Copy)]
+pub(super) struct Ticket {
+    crowd: usize,
+    number: u64,
+}
+
+impl Ticket {
+    /// Whether it is for the runtime of who was first to wait, and so began the work.
+    pub(super) fn is_of_the_first(self) -> bool {
+        self.crowd == 0
+    }
+}
+
+impl Crowds {
+    /// Says whether the caller is to start a pilot.
+    pub(super) fn wait(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        waker: Waker,
+        runtime: Option<RuntimeId>,
+    ) -> (bool, Unused) {
+        // a future that another runtime goes on with belongs to its crowd
+        let moved = ticket.take_if(|ticket| self.crowds[ticket.crowd].runtime != runtime);
+        let moved = moved.and_then(|ticket| self.crowds[ticket.crowd].waiting.remove(&ticket.number));
+        let Ticket { crowd, number } = *ticket.get_or_insert_with(|| {
+            self.next_ticket += 1;
+            let crowd = self.crowds.iter().position(|crowd| crowd.runtime == runtime);
+            let crowd = crowd.unwrap_or_else(|| {
+                self.crowds.push(Crowd { runtime, waiting: BTreeMap::new(), pilot: Called::Singly });
+                self.crowds.len() - 1
+            });
+            Ticket { crowd, number: self.next_ticket }
+        });
+        let crowd = &mut self.crowds[crowd];
+        let replaced = crowd.waiting.insert(number, waker);
+        let is_herd = runtime.is_some() && crowd.waiting.len() >= HERD && matches!(crowd.pilot, Called::Singly);
+        if is_herd {
+            crowd.pilot = Called::PilotComes;
+        }
+        (is_herd, [moved, replaced])
+    }
+
+    /// Gives back the waker of who leaves, and that of the pilot to wake when it has nobody left to go for.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> (Option<Waker>, Option<Waker>) {
+        let crowd = &mut self.crowds[ticket.crowd];
+        let removed = crowd.waiting.remove(&ticket.number);
+        let pilot = if crowd.waiting.is_empty() { crowd.pilot.take() } else { None };
+        (removed, pilot)
+    }
+
+    /// A pilot waits in place of the crowd, and says so, if there still is one: the last of it may have left, or, woken, be
+    /// about to come back and call another pilot.
+    pub(super) fn pilot_waits(&mut self, ticket: Ticket, waker: Waker) -> (bool, Unused) {
+        let crowd = &mut self.crowds[ticket.crowd];
+        let replaced = crowd.pilot.take();
+        if crowd.waiting.is_empty() {
+            crowd.pilot = Called::Singly;
+            return (false, [replaced, Some(waker)]);
+        }
+        crowd.pilot = Called::ByPilot(waker);
+        (true, [replaced, None])
+    }
+
+    /// Its runtime has dropped the pilot: the crowd is called now, and from now on singly.
+    pub(super) fn pilot_is_gone(&mut self, ticket: Ticket) -> (Vec<Waker>, Option<Waker>) {
+        let crowd = &mut self.crowds[ticket.crowd];
+        let replaced = crowd.pilot.take();
+        crowd.pilot = Called::NeverByPilot;
+        (mem::take(&mut crowd.waiting).into_values().collect(), replaced)
+    }
+
+    /// Those to wake for a turn.
+    pub(super) fn call(&mut self) -> Vec<Waker> {
+        let mut called = Vec::new();
+        for crowd in &mut self.crowds {
+            match &mut crowd.pilot {
+                Called::Singly | Called::NeverByPilot => called.extend(mem::take(&mut crowd.waiting).into_values()),
+                pilot => called.extend(pilot.take()),
+            }
+        }
+        called
+    }
+
+    /// Those to wake for the outcome.
+    pub(super) fn call_all(&mut self) -> Vec<Waker> {
+        let mut called = self.call();
+        called.extend(self.crowds.iter_mut().flat_map(|crowd| mem::take(&mut crowd.waiting).into_values()));
+        called
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.crowds.iter().map(|crowd| crowd.waiting.len()).sum()
+    }
+}
+
+impl Called {
+    /// The waker of a pilot that waits, which so is on its way.
+    fn take(&mut self) -> Option<Waker> {
+        match mem::replace(self, Self::PilotComes) {
+            Self::ByPilot(waker) => Some(waker),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
