@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::mem;
 use std::task::Waker;
 
@@ -9,13 +8,12 @@ use crate::sync::{HERD, RuntimeId};
 #[derive(Default)]
 pub(super) struct Crowds {
     crowds: Vec<Crowd>,
-    next_ticket: u64,
 }
 
 /// Those who wait on one runtime, or on none.
 struct Crowd {
     runtime: Option<RuntimeId>,
-    waiting: BTreeMap<u64, Waker>,
+    waiting: Waiting,
     pilot: Called,
 }
 
@@ -35,7 +33,16 @@ pub(super) type Unused = [Option<Waker>; 2];
 #[derive(Clone, Copy)]
 pub(super) struct Ticket {
     crowd: usize,
-    number: u64,
+    place: usize,
+}
+
+/// A place for each who waits, to come back to whenever called. They lie side by side: all of them are called at once.
+#[derive(Default)]
+struct Waiting {
+    places: Vec<Option<Waker>>,
+    free: Vec<usize>,
+    /// How many places hold a waker.
+    count: usize,
 }
 
 impl Ticket {
@@ -55,19 +62,17 @@ impl Crowds {
     ) -> (bool, Unused) {
         // a future that another runtime goes on with belongs to its crowd
         let moved = ticket.take_if(|ticket| self.crowds[ticket.crowd].runtime != runtime);
-        let moved = moved.and_then(|ticket| self.crowds[ticket.crowd].waiting.remove(&ticket.number));
-        let Ticket { crowd, number } = *ticket.get_or_insert_with(|| {
-            self.next_ticket += 1;
-            let crowd = self.crowds.iter().position(|crowd| crowd.runtime == runtime);
-            let crowd = crowd.unwrap_or_else(|| {
-                self.crowds.push(Crowd { runtime, waiting: BTreeMap::new(), pilot: Called::Singly });
+        let moved = moved.and_then(|ticket| self.crowds[ticket.crowd].waiting.leave(ticket.place));
+        let Ticket { crowd, place } = *ticket.get_or_insert_with(|| {
+            let crowd = self.crowds.iter().position(|crowd| crowd.runtime == runtime).unwrap_or_else(|| {
+                self.crowds.push(Crowd { runtime, waiting: Waiting::default(), pilot: Called::Singly });
                 self.crowds.len() - 1
             });
-            Ticket { crowd, number: self.next_ticket }
+            Ticket { crowd, place: self.crowds[crowd].waiting.come() }
         });
         let crowd = &mut self.crowds[crowd];
-        let replaced = crowd.waiting.insert(number, waker);
-        let is_herd = runtime.is_some() && crowd.waiting.len() >= HERD && matches!(crowd.pilot, Called::Singly);
+        let replaced = crowd.waiting.put(place, waker);
+        let is_herd = runtime.is_some() && crowd.waiting.count >= HERD && matches!(crowd.pilot, Called::Singly);
         if is_herd {
             crowd.pilot = Called::PilotComes;
         }
@@ -77,8 +82,8 @@ impl Crowds {
     /// Gives back the waker of who leaves, and that of the pilot to wake when it has nobody left to go for.
     pub(super) fn leave(&mut self, ticket: Ticket) -> (Option<Waker>, Option<Waker>) {
         let crowd = &mut self.crowds[ticket.crowd];
-        let removed = crowd.waiting.remove(&ticket.number);
-        let pilot = if crowd.waiting.is_empty() { crowd.pilot.take() } else { None };
+        let removed = crowd.waiting.leave(ticket.place);
+        let pilot = if crowd.waiting.count == 0 { crowd.pilot.take() } else { None };
         (removed, pilot)
     }
 
@@ -87,7 +92,7 @@ impl Crowds {
     pub(super) fn pilot_waits(&mut self, ticket: Ticket, waker: Waker) -> (bool, Unused) {
         let crowd = &mut self.crowds[ticket.crowd];
         let replaced = crowd.pilot.take();
-        if crowd.waiting.is_empty() {
+        if crowd.waiting.count == 0 {
             crowd.pilot = Called::Singly;
             return (false, [replaced, Some(waker)]);
         }
@@ -100,7 +105,7 @@ impl Crowds {
         let crowd = &mut self.crowds[ticket.crowd];
         let replaced = crowd.pilot.take();
         crowd.pilot = Called::NeverByPilot;
-        (mem::take(&mut crowd.waiting).into_values().collect(), replaced)
+        (crowd.waiting.call().collect(), replaced)
     }
 
     /// Those to wake for a turn.
@@ -108,7 +113,7 @@ impl Crowds {
         let mut called = Vec::new();
         for crowd in &mut self.crowds {
             match &mut crowd.pilot {
-                Called::Singly | Called::NeverByPilot => called.extend(mem::take(&mut crowd.waiting).into_values()),
+                Called::Singly | Called::NeverByPilot => called.extend(crowd.waiting.call()),
                 pilot => called.extend(pilot.take()),
             }
         }
@@ -118,12 +123,40 @@ impl Crowds {
     /// Those to wake for the outcome.
     pub(super) fn call_all(&mut self) -> Vec<Waker> {
         let mut called = self.call();
-        called.extend(self.crowds.iter_mut().flat_map(|crowd| mem::take(&mut crowd.waiting).into_values()));
+        called.extend(self.crowds.iter_mut().flat_map(|crowd| crowd.waiting.call()));
         called
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.crowds.iter().map(|crowd| crowd.waiting.len()).sum()
+        self.crowds.iter().map(|crowd| crowd.waiting.count).sum()
+    }
+}
+
+impl Waiting {
+    fn come(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        })
+    }
+
+    fn put(&mut self, place: usize, waker: Waker) -> Option<Waker> {
+        let replaced = self.places[place].replace(waker);
+        self.count += usize::from(replaced.is_none());
+        replaced
+    }
+
+    fn leave(&mut self, place: usize) -> Option<Waker> {
+        self.free.push(place);
+        let waker = self.places[place].take();
+        self.count -= usize::from(waker.is_some());
+        waker
+    }
+
+    /// All of them, who keep their places.
+    fn call(&mut self) -> impl Iterator<Item = Waker> {
+        self.count = 0;
+        self.places.iter_mut().filter_map(Option::take)
     }
 }
 
