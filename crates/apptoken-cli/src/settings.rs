@@ -89,13 +89,6 @@ impl App {
 
         let cache = match &args.msal_cache {
             _ if args.no_cache || args.show_request => None,
-            // a cache that fails costs no token and is not told, so that a typo must be
-            Some(path) if !folder_of(path).is_dir() => {
-                return Err(Failure::usage(format!(
-                    "there is no folder {} for --msal-cache",
-                    folder_of(path).display()
-                )));
-            }
             Some(path) => Some(TokenCache::msal_file(MsalCacheFile::new(path)).build()),
             None => token_cache::open(ca.as_deref())?,
         };
@@ -254,10 +247,6 @@ fn secret_file(path: &Path) -> Result<SecretString, Failure> {
         return Err(Failure::usage(format!("{} is empty", path.display())));
     }
     Ok(SecretString::from(text.to_owned()))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

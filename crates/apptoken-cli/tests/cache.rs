@@ -120,7 +120,7 @@ async fn listed_and_cleared() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_the_msals_serves_too() {
     let local = Local::start().await;
-    let file = local.file("msal.json");
+    let file = local.file("made when needed/msal.json");
     for from in ["from the authority", "from the cache"] {
         let said = run(&mut local.as_daemon(&["token", "-s", SCOPE, "--msal-cache", &file]));
         assert!(said.err.contains(from), "{}", said.err);
