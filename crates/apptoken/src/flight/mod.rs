@@ -93,17 +93,20 @@ impl<T> Flight<T> {
         self.lock().is_under_way()
     }
 
-    /// The end of a turn at the work.
-    fn put(&self, phase: Phase<T>) {
-        let called = {
+    /// The end of a turn at the work. Who `leaves` has what others are called for.
+    fn put(&self, phase: Phase<T>, leaves: Option<Ticket>) {
+        let (called, _unused) = {
             let mut state = self.lock();
             state.phase = phase;
-            match state.phase {
+            let (unused, pilot) = leaves.map_or((None, None), |ticket| state.crowds.leave(ticket));
+            let mut called = match state.phase {
                 Phase::Parked(_) if !state.due => return,
                 // it was woken during its turn: passed on rather than polled again here, so that others get to run
                 Phase::Parked(_) => state.crowds.call(),
                 _ => state.crowds.call_all(),
-            }
+            };
+            called.extend(pilot);
+            (called, unused)
         };
         called.into_iter().for_each(Waker::wake);
     }
@@ -150,8 +153,8 @@ impl<T: Clone + Send + Sync + 'static> Future for Join<T> {
         drop(state);
         drop(unused);
         let outcome = work.and_then(|work| {
-            this.flight.turn(work).unwrap_or_else(|panic| {
-                this.flight.put(Phase::Over);
+            this.flight.turn(work, &mut this.ticket).unwrap_or_else(|panic| {
+                this.flight.put(Phase::Over, None);
                 resume_unwind(panic)
             })
         });
@@ -163,8 +166,9 @@ impl<T: Clone + Send + Sync + 'static> Future for Join<T> {
 }
 
 impl<T: Clone> Flight<T> {
-    /// One poll of the work. Work that panics does not come back from it: the caller says what becomes of the flight.
-    fn turn(&self, mut work: Work<T>) -> Result<Option<T>, Panic> {
+    /// One poll of the work, by the one with this ticket, which an outcome takes. Work that panics does not come back from
+    /// it: the caller says what becomes of the flight.
+    fn turn(&self, mut work: Work<T>, ticket: &mut Option<Ticket>) -> Result<Option<T>, Panic> {
         let polled =
             catch_unwind(AssertUnwindSafe(move || match work.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 Poll::Ready(outcome) => Ok(outcome),
@@ -174,11 +178,11 @@ impl<T: Clone> Flight<T> {
             Ok(outcome) => {
                 let mine = outcome.clone();
                 let _ = self.outcome.set(outcome); // there is none yet: the work is polled by one at a time
-                self.put(Phase::Over);
+                self.put(Phase::Over, ticket.take());
                 Ok(Some(mine))
             }
             Err(work) => {
-                self.put(Phase::Parked(work));
+                self.put(Phase::Parked(work), None);
                 Ok(None)
             }
         }

@@ -39,8 +39,8 @@ impl<T: Clone> Future for Pilot<T> {
         }
         if let Some(work) = work {
             // nobody sees a task's panic, and callers that saw nothing would ask again and again
-            if let Err(panic) = this.flight.turn(work) {
-                this.flight.put(Phase::Panicked(panic));
+            if let Err(panic) = this.flight.turn(work, &mut None) {
+                this.flight.put(Phase::Panicked(panic), None);
             }
         }
         Poll::Pending

@@ -31,6 +31,35 @@ async fn all_get_the_outcome_of_one_piece_of_work() {
     assert!(!flight.is_under_way());
 }
 
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Woken by its own outcome, its task would be polled for nothing.
+#[test]
+fn one_that_ends_the_work_is_not_called_and_the_others_are() {
+    let (flight, end) = work(&Arc::default());
+    let wakes: [_; 2] = std::array::from_fn(|_| Arc::new(Counter(AtomicUsize::new(0))));
+    let mut joins = wakes.each_ref().map(|counter| (Box::pin(flight.join()), Waker::from(counter.clone())));
+    let mut poll = |who: usize| {
+        let (join, waker) = &mut joins[who];
+        join.as_mut().poll(&mut Context::from_waker(waker))
+    };
+    assert!(poll(0).is_pending() && poll(1).is_pending());
+    end.send(7).unwrap();
+    let woken = || wakes.each_ref().map(|counter| counter.0.load(Ordering::SeqCst));
+    assert_eq!(woken(), [1, 1]);
+    assert_eq!(poll(0), Poll::Ready(Some(7)));
+    assert_eq!(woken(), [1, 1], "the other has been called already, for its turn");
+    assert_eq!(poll(1), Poll::Ready(Some(7)));
+    let mut late = (Box::pin(flight.join()), Waker::noop());
+    assert_eq!(late.0.as_mut().poll(&mut Context::from_waker(late.1)), Poll::Ready(Some(7)));
+}
+
 #[tokio::test]
 async fn a_leader_that_leaves_cancels_nobody_else() {
     let begun = Arc::default();

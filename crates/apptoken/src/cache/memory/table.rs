@@ -234,9 +234,9 @@ fn put<T>(lines: &[Line<T>], hash: u64, entry: *mut T) {
     place.entry.store(entry, Ordering::Release);
 }
 
-/// How many places of an array are used at most: three quarters.
+/// How many places of an array are used at most: seven of eight.
 fn most<T>(lines: &[Line<T>]) -> usize {
-    lines.len() * PLACES / 4 * 3
+    lines.len() * PLACES * 7 / 8
 }
 
 /// Of an array with room for so many, half of which is to spare: its lines, and in the low bits of the address, which
