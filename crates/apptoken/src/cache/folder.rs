@@ -383,6 +383,23 @@ mod tests {
         }
     }
 
+    /// Each has a fence above that of the value it replaces: none is written over another that came in between.
+    #[test]
+    fn writers_of_one_value_take_turns() {
+        let (place, clock, cache) = folder(4);
+        let minute = Duration::from_secs(60);
+        cache.0.set("a", b"v", minute, None).unwrap();
+        let fence = || cache.0.header("a").unwrap().unwrap().fence;
+        let first = fence();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let another = CacheFolder::with_clock(place.path().join("tokens"), clock.clone());
+                scope.spawn(move || (0..50).for_each(|_| drop(another.0.set("a", b"v", minute, None).unwrap())));
+            }
+        });
+        assert_eq!(fence() - first, 200);
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn only_the_owner_can_look() {

@@ -45,6 +45,25 @@ fn tenants_scopes_and_owners_do_not_share() {
     assert_eq!((memory.tokens(), other.tokens()), (1, 0));
 }
 
+/// Two keys may have the same hash: a bearer token is not served for one that is bound to a key all the same.
+#[test]
+fn an_entry_is_its_own_keys_whatever_the_hash() {
+    let memory = memory(10);
+    let own = KeyRef { extra: "7:req_cnf1:a", ..key("a") };
+    let entry = memory.entry(own, at(0));
+    assert!(Key(memory.owner, own).is_of(&entry));
+    assert!(!Key(memory.owner + 1, own).is_of(&entry));
+    for other in [
+        KeyRef { extra: "7:req_cnf1:b", ..own },
+        KeyRef { extra: "", ..own },
+        KeyRef { scope: "b", ..own },
+        KeyRef { tenant: "contoso.net", ..own },
+    ] {
+        assert!(!Key(memory.owner, other).is_of(&entry));
+        assert!(!Key(memory.owner, own).is_of(&memory.entry(other, at(0))));
+    }
+}
+
 #[test]
 fn an_entry_that_is_held_is_the_only_one_of_its_key_after_a_clearing_too() {
     let memory = memory(10);
