@@ -394,7 +394,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 let another = CacheFolder::with_clock(place.path().join("tokens"), clock.clone());
-                scope.spawn(move || (0..50).for_each(|_| drop(another.0.set("a", b"v", minute, None).unwrap())));
+                let put = move |_| assert_eq!(another.0.set("a", b"v", minute, None).unwrap(), Stored::Stored);
+                scope.spawn(move || (0..50).for_each(put));
             }
         });
         assert_eq!(fence() - first, 200);
