@@ -49,7 +49,7 @@ fn tenants_scopes_and_owners_do_not_share() {
 #[test]
 fn an_entry_is_its_own_keys_whatever_the_hash() {
     let memory = memory(10);
-    let own = KeyRef { extra: "7:req_cnf1:a", ..key("a") };
+    let own = KeyRef { extra: "7:req_cnf1:a", ..key(&memory, "a") };
     let entry = memory.entry(own, at(0));
     assert!(Key(memory.owner, own).is_of(&entry));
     assert!(!Key(memory.owner + 1, own).is_of(&entry));
