@@ -1,17 +1,16 @@
-//! As seize's, made of what loom knows: what was retired is freed as soon as no guard is there that was entered before.
+//! As seize's, made of what loom knows: what was retired is freed when the last guard goes. Who enters sees what those did
+//! who have left, and of those who are still there nothing: what the table itself publishes is under test.
 
+use std::mem;
 use std::sync::PoisonError;
 
 use loom::sync::Mutex;
-use loom::sync::atomic::{AtomicPtr, Ordering};
+use loom::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 #[derive(Debug)]
-pub(crate) struct Collector(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    guards: usize,
-    retired: Vec<Retired>,
+pub(crate) struct Collector {
+    guards: AtomicUsize,
+    retired: Mutex<Vec<Retired>>,
 }
 
 /// What frees it has its type.
@@ -39,16 +38,16 @@ pub(crate) trait CollectorGuard {
 
 impl Collector {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(State::default()))
+        Self { guards: AtomicUsize::new(0), retired: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn enter(&self) -> LocalGuard<'_> {
-        self.with(|state| state.guards += 1);
+        self.guards.fetch_add(1, Ordering::Acquire);
         LocalGuard(self)
     }
 
-    fn with<R>(&self, then: impl FnOnce(&mut State) -> R) -> R {
-        then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn retired<R>(&self, then: impl FnOnce(&mut Vec<Retired>) -> R) -> R {
+        then(&mut self.retired.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn free(&self, retired: Vec<Retired>) {
@@ -61,7 +60,7 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        let retired = self.with(|state| std::mem::take(&mut state.retired));
+        let retired = self.retired(mem::take);
         self.free(retired);
     }
 }
@@ -69,18 +68,19 @@ impl Drop for Collector {
 impl CollectorGuard for LocalGuard<'_> {
     unsafe fn defer_retire<T>(&self, pointer: *mut T, free: unsafe fn(*mut T, &Collector)) {
         // SAFETY: pointers to sized types are passed alike.
-        let free =
-            unsafe { std::mem::transmute::<unsafe fn(*mut T, &Collector), unsafe fn(*mut (), &Collector)>(free) };
-        self.0.with(|state| state.retired.push(Retired { pointer: pointer.cast(), free }));
+        let free = unsafe { mem::transmute::<unsafe fn(*mut T, &Collector), unsafe fn(*mut (), &Collector)>(free) };
+        self.0.retired(|retired| retired.push(Retired { pointer: pointer.cast(), free }));
     }
 }
 
 impl Drop for LocalGuard<'_> {
     fn drop(&mut self) {
-        let retired = self.0.with(|state| {
-            state.guards -= 1;
-            if state.guards == 0 { std::mem::take(&mut state.retired) } else { Vec::new() }
-        });
-        self.0.free(retired);
+        // taken before: what is retired after this, others may look at
+        let taken = self.0.retired(mem::take);
+        if self.0.guards.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.free(taken);
+        } else {
+            self.0.retired(|retired| retired.extend(taken));
+        }
     }
 }
