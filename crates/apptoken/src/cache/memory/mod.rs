@@ -228,7 +228,8 @@ impl Store {
 
     fn remove(&self, shelf: &mut Shelf, place: usize) {
         let Some(entry) = shelf.take(place) else { return };
-        self.entries.remove(entry.hash(&self.hashes), &entry);
+        let removed = self.entries.remove(entry.hash(&self.hashes), &entry);
+        debug_assert!(removed, "it was put in under another hash than its key's");
         // the table lets go of it later, the token goes now
         let token = entry.clear();
         self.counts.removed(1, entry.bytes() + token.map_or(0, |token| token.bytes()));
