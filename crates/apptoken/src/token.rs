@@ -70,13 +70,18 @@ impl Origin {
     }
 }
 
-/// A URL with a mark in each place where it names the tenant.
+/// A URL with a mark for each part of its path that is the tenant.
 #[derive(Default, PartialEq, Eq)]
 pub(crate) struct Template(Box<str>);
 
 impl Template {
     pub(crate) fn new(url: &str, tenant: &str) -> Self {
-        Self(if tenant.is_empty() { url.into() } else { url.replace(tenant, MARK).into() })
+        let mut text = String::with_capacity(url.len());
+        for (number, part) in url.split('/').enumerate() {
+            text.push_str(if number > 0 { "/" } else { "" });
+            text.push_str(if !part.is_empty() && part == tenant { MARK } else { part });
+        }
+        Self(text.into())
     }
 
     fn of(&self, tenant: &str) -> String {
