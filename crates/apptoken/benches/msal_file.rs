@@ -1,8 +1,11 @@
 //! A cache file of 10,000 entries: how long it takes to find a token in it, read anew, and to put one in and save it,
-//! beside MSAL Python over the same file (`bench/msal_file.py`, in a virtual environment under `target/`).
+//! beside MSAL Python over the same file (`bench/msal_file.py`, in a virtual environment under `target/`), and beside what
+//! the kernel takes: to hand the file over, and to put a copy of it in another's place, flushed to the disk.
 //! `cargo bench -p apptoken --bench msal_file`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,11 +23,14 @@ async fn main() {
     let path = place.path().join("cache.json");
     std::fs::write(&path, file()).unwrap();
 
-    let python = python().arg(&path).arg(place.path().join("python.json")).arg(rounds.to_string()).output().unwrap();
+    let beside = place.path().join("beside.json");
+    std::fs::copy(&path, &beside).unwrap();
+    let python = python().arg(&path).arg(&beside).arg(rounds.to_string()).output().unwrap();
     assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
     print!("{}", String::from_utf8_lossy(&python.stdout));
 
-    let (mut loads, mut saves) = (Vec::new(), Vec::new());
+    let mut times = [("apptoken", "load"), ("apptoken", "save"), ("limit", "load"), ("limit", "save")]
+        .map(|case| (case, Vec::new()));
     for round in 0..rounds {
         let file = MsalCacheFile::new(&path).profile(MsalProfile::Python);
         let client = ConfidentialClient::builder(CLIENT)
@@ -36,22 +42,46 @@ async fn main() {
             .unwrap();
         let began = now();
         let found = client.acquire_token_for_client(["api://5000/.default"]).await.unwrap();
-        loads.push(since(began));
+        times[0].1.push(since(began));
         assert!(found.secret().starts_with("5000"), "from the file");
         let began = now();
         client.acquire_token_for_client([format!("api://new-{round}/.default")]).await.unwrap();
-        saves.push(since(began));
+        times[1].1.push(since(began));
+        let began = now();
+        handed_over(&path);
+        times[2].1.push(since(began));
+        let began = now();
+        copied(&path, &beside);
+        times[3].1.push(since(began));
     }
     let saved: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(saved["AccessToken"].as_object().unwrap().len(), ENTRIES + rounds);
-    for (name, mut times) in [("load", loads), ("save", saves)] {
+    for ((peer, name), mut times) in times {
         times.sort();
         let value = times[times.len() / 2].as_secs_f64() * 1000.0;
         let (case, version) = (format!("msal-file.{name}"), env!("CARGO_PKG_VERSION"));
-        let line =
-            json!({ "peer": "apptoken", "version": version, "case": case, "n": rounds, "value": value, "unit": "ms" });
-        println!("{line}");
+        println!(
+            "{}",
+            json!({ "peer": peer, "version": version, "case": case, "n": rounds, "value": value, "unit": "ms" })
+        );
     }
+}
+
+/// Reads a file to its end and looks at nothing.
+fn handed_over(path: &Path) {
+    let (mut file, mut window) = (File::open(path).unwrap(), vec![0; 256 << 10]);
+    while file.read(&mut window).unwrap() > 0 {}
+}
+
+/// Puts a copy in the place of `beside` as it has to be done to survive a kill and a power failure.
+fn copied(path: &Path, beside: &Path) {
+    let folder = beside.parent().unwrap();
+    let temporary = folder.join("copy.tmp");
+    let mut copy = File::create_new(&temporary).unwrap();
+    std::io::copy(&mut File::open(path).unwrap(), &mut copy).unwrap();
+    copy.sync_all().unwrap();
+    std::fs::rename(&temporary, beside).unwrap();
+    File::open(folder).unwrap().sync_all().unwrap();
 }
 
 /// As MSAL Python writes it.
@@ -81,7 +111,7 @@ fn python() -> Command {
         let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().unwrap();
         assert!(made.success(), "python3 -m venv");
     }
-    if !Command::new(&python).args(["-c", "import msal"]).stderr(Stdio::null()).status().unwrap().success() {
+    if !Command::new(&python).args(["-c", "import msal_extensions"]).stderr(Stdio::null()).status().unwrap().success() {
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
         assert!(pip.arg(root.join("interop/python/requirements.txt")).status().unwrap().success(), "pip");

@@ -4,6 +4,7 @@ use super::table::{Bar, Line, Other};
 
 const AZURE: &str = "azure_identity-rust";
 const MSAL: &str = "msal-python";
+const EXTENSIONS: &str = "msal-extensions-python";
 
 pub(super) const LINES: &[Line] = &[
     Line(
@@ -265,10 +266,38 @@ pub(super) const LINES: &[Line] = &[
     ),
     Line(
         "msal-file",
+        "MSAL file, load, beside MSAL's extensions",
+        "msal-file.load",
+        Other::Peer(EXTENSIONS, "msal-file.load"),
+        Bar::Faster(10.0),
+    ),
+    Line(
+        "msal-file",
+        "MSAL file, load, beside reading it and looking at nothing",
+        "msal-file.load",
+        Other::Limit("msal-file.load"),
+        Bar::None,
+    ),
+    Line(
+        "msal-file",
         "MSAL file, 10,000 entries, one save",
         "msal-file.save",
         Other::Peer(MSAL, "msal-file.save"),
         Bar::Faster(10.0),
+    ),
+    Line(
+        "msal-file",
+        "MSAL file, one save, beside MSAL's extensions",
+        "msal-file.save",
+        Other::Peer(EXTENSIONS, "msal-file.save"),
+        Bar::Faster(10.0),
+    ),
+    Line(
+        "msal-file",
+        "MSAL file, one save, beside the kernel's copying, flushing and replacing it",
+        "msal-file.save",
+        Other::Limit("msal-file.save"),
+        Bar::None,
     ),
     Line(
         "instructions",

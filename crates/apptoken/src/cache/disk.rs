@@ -24,21 +24,31 @@ impl Stamp {
     /// `None` for a file that is not there.
     pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(Self {
-                length: metadata.len(),
-                modified: metadata.modified().ok(),
-                #[cfg(unix)]
-                inode: std::os::unix::fs::MetadataExt::ino(&metadata),
-            })),
-            Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+            Ok(metadata) => Self::new(&metadata).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
+
+    fn new(metadata: &fs::Metadata) -> io::Result<Self> {
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            inode: std::os::unix::fs::MetadataExt::ino(metadata),
+        })
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
 }
 
-/// The content of a file of at most `most` bytes; `None` when it is not there.
-pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+/// A file that is there to be read, of at most `most` bytes, and its stamp; `None` when it is not there.
+pub(super) fn open(path: &Path, most: u64) -> io::Result<Option<(File, Stamp)>> {
     // a pipe would not even open
     if Stamp::of(path)?.is_none() {
         return Ok(None);
@@ -48,8 +58,22 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Zeroizing<Vec<u8
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let announced = file.metadata()?.len().min(most);
-    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(announced).unwrap_or_default() + 1));
+    let stamp = Stamp::new(&file.metadata()?)?;
+    if stamp.length > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {most} bytes")));
+    }
+    Ok(Some((file, stamp)))
+}
+
+/// Whether an open file is still as its `stamp` says.
+pub(super) fn is_unchanged(file: &File, stamp: Stamp) -> io::Result<bool> {
+    Ok(Stamp::new(&file.metadata()?)? == stamp)
+}
+
+/// The content of a file of at most `most` bytes; `None` when it is not there.
+pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let Some((file, stamp)) = open(path, most)? else { return Ok(None) };
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(stamp.length).unwrap_or_default() + 1));
     file.take(most + 1).read_to_end(&mut content)?;
     if content.len() as u64 > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {most} bytes")));
@@ -57,14 +81,12 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Zeroizing<Vec<u8
     Ok(Some(content))
 }
 
-/// Puts a file of `parts` in the place of what is there, in one step: who reads it sees the old one or the new one.
-/// `durable`: also after a power failure.
-pub(super) fn replace(path: &Path, parts: &[&[u8]], durable: bool) -> io::Result<()> {
+/// Puts a file that `write` fills in the place of what is there, in one step: who reads it sees the old one or the new
+/// one. `durable`: also after a power failure.
+pub(super) fn replace(path: &Path, durable: bool, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let beside = beside(path);
     let written = private().write(true).create_new(true).open(&beside).and_then(|mut file| {
-        for part in parts {
-            file.write_all(part)?;
-        }
+        write(&mut file)?;
         if durable { file.sync_all() } else { Ok(()) }
     });
     let replaced = written.and_then(|()| fs::rename(&beside, path));
@@ -361,7 +383,7 @@ mod tests {
     fn what_killed_writers_left_is_swept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache.json");
-        replace(&path, &[b"{", b"}"], true).unwrap();
+        replace(&path, true, |file| file.write_all(b"{}")).unwrap();
         fs::write(beside(&path), "half").unwrap();
         fs::write(folder.path().join(".other.json.1.tmp"), "another's").unwrap();
         let now = SystemClock.system_time();

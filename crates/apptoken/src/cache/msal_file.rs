@@ -1,6 +1,6 @@
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::KeptToken;
 use super::disk::{self, LockFile, Stamp};
 use super::distributed::CacheError;
-use super::msal_json::{Document, MsalProfile, Wanted};
+use super::msal_json::{Change, MsalProfile, Outline, Stopped, Wanted};
 
 /// The token cache file that all MSALs share, in the clear: what MSAL Python, Node, Go, Java and .NET wrote is found,
 /// what is written they find, and what is not ours (accounts, refresh tokens, members of the future) stays as it is.
@@ -34,8 +34,13 @@ pub struct MsalCacheFile {
 #[derive(Default)]
 struct Loaded {
     stamp: Option<Stamp>,
-    document: Document,
+    outline: Outline,
 }
+
+/// A file, or nothing in its place.
+trait Source: Read + Seek {}
+
+impl<T: Read + Seek> Source for T {}
 
 /// [`Wanted`], owned: it goes to another thread.
 #[derive(Clone, Debug)]
@@ -77,19 +82,25 @@ impl MsalCacheFile {
     pub(super) fn read(&self, key: &MsalKey, now: SystemTime) -> Result<Option<KeptToken>, CacheError> {
         let path = self.resolved();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = Stamp::of(&path)?;
-        if stamp != loaded.stamp {
-            // other MSALs write in place: what looks broken may be half-written, so it is looked at again under the lock
-            let content = disk::read(&path, self.max_bytes)?.unwrap_or_default();
-            match Document::parse(&content) {
-                Ok(document) if !content.is_empty() || stamp.is_none() => *loaded = Loaded { stamp, document },
-                _ => {
-                    let _lock = self.lock(&path, now)?;
-                    self.load(&path, &mut loaded, now)?;
-                }
-            }
+        if Stamp::of(&path)? == loaded.stamp && !loaded.outline.may_have(&key.wanted()) {
+            return Ok(None);
         }
-        Ok(loaded.document.find(&key.wanted()))
+        let Some((mut file, stamp)) = disk::open(&path, self.max_bytes)? else {
+            *loaded = Loaded::default();
+            return Ok(None);
+        };
+        // other MSALs write in place: what looks broken or is changing may be half-written, so it is looked at again
+        // under the lock
+        if stamp.length() > 0
+            && loaded.follow(&file, stamp)?.is_ok()
+            && let Ok(found) = loaded.outline.find(&key.wanted(), &mut file)
+            && disk::is_unchanged(&file, stamp)?
+        {
+            return Ok(found);
+        }
+        let _lock = self.lock(&path, now)?;
+        let file = self.load(&path, &mut loaded, now)?;
+        Ok(file.map(|mut file| loaded.outline.find(&key.wanted(), &mut file)).transpose()?.flatten())
     }
 
     /// `wanted`, asked under the lock, says whether to do it after all.
@@ -100,72 +111,82 @@ impl MsalCacheFile {
         now: SystemTime,
         wanted: impl FnOnce() -> bool,
     ) -> Result<(), CacheError> {
-        self.update(now, |document| {
-            let wanted = wanted();
-            if wanted {
-                document.put(&key.wanted(), token, self.profile);
+        self.update(now, |outline, file| {
+            if !wanted() {
+                return Ok(Change::default());
             }
-            wanted
+            Change::put(outline, &mut *file, &key.wanted(), token, self.profile)
         })
     }
 
     pub(super) fn remove(&self, key: &MsalKey, now: SystemTime) -> Result<(), CacheError> {
-        self.update(now, |document| document.remove(&key.wanted()))
+        self.update(now, |outline, file| Change::remove(outline, file, &key.wanted()))
     }
 
     /// Removes all app-only tokens of a client.
     pub(super) fn clear(&self, client_id: &str, now: SystemTime) -> Result<(), CacheError> {
-        self.update(now, |document| document.remove_app_tokens(|id, _| id.eq_ignore_ascii_case(client_id)) > 0)
+        self.update(now, |outline, file| {
+            Change::default().and_app_tokens(outline, file, |id, _| id.eq_ignore_ascii_case(client_id))
+        })
     }
 
-    /// Reads, changes and replaces the file, alone. `change` says whether there is anything to write.
-    fn update(&self, now: SystemTime, change: impl FnOnce(&mut Document) -> bool) -> Result<(), CacheError> {
+    /// Reads, changes and replaces the file, alone.
+    fn update(
+        &self,
+        now: SystemTime,
+        change: impl FnOnce(&Outline, &mut dyn Source) -> io::Result<Change>,
+    ) -> Result<(), CacheError> {
         let path = self.resolved();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             disk::make_folder(folder)?;
         }
-        let _lock = self.lock(&path, now)?;
-        if Stamp::of(&path)? != loaded.stamp {
-            self.load(&path, &mut loaded, now)?;
-        }
-        // whatever comes of it, what is in memory is no longer what was read
+        let lock = self.lock(&path, now)?;
+        // what is copied is what was looked at under the lock: a stamp may be the same by chance
         loaded.stamp = None;
-        if !change(&mut loaded.document) {
-            loaded.stamp = Stamp::of(&path)?;
+        let (mut old, mut nothing) = (self.load(&path, &mut loaded, now)?, io::empty());
+        let source: &mut dyn Source = match &mut old {
+            Some(file) => file,
+            None => &mut nothing,
+        };
+        let mut change = change(&loaded.outline, source)?;
+        if change.is_nothing() {
             return Ok(());
         }
-        let mut text = loaded.document.to_text()?;
-        if text.len() as u64 > self.max_bytes {
+        let mut changed = change.of(&loaded.outline);
+        if changed.length() > self.max_bytes {
             let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            loaded.document.remove_app_tokens(|_, expires_on| expires_on.is_some_and(|end| end <= now));
-            text = loaded.document.to_text()?;
+            let is_over = |_: &str, expires_on: Option<u64>| expires_on.is_some_and(|end| end <= now);
+            change = change.and_app_tokens(&loaded.outline, source, is_over)?;
+            changed = change.of(&loaded.outline);
         }
-        if text.len() as u64 > self.max_bytes {
+        if changed.length() > self.max_bytes {
             return Err(format!("{} would be longer than {} bytes", path.display(), self.max_bytes).into());
         }
-        disk::replace(&path, &[&text], true)?;
+        disk::replace(&path, true, |new| match &mut old {
+            Some(file) => changed.write(file, new),
+            None => changed.write(&mut io::empty(), new),
+        })?;
         disk::sweep(&path, now);
-        loaded.stamp = Stamp::of(&path)?;
+        *loaded = Loaded::default();
+        // others need not wait until the kernel has freed the old file, which nobody holds open any longer then
+        drop(lock);
         Ok(())
     }
 
-    /// Reads the file under the lock. One that cannot be parsed is set aside.
-    fn load(&self, path: &Path, loaded: &mut Loaded, now: SystemTime) -> Result<(), CacheError> {
-        let stamp = Stamp::of(path)?;
-        let content = disk::read(path, self.max_bytes)?.unwrap_or_default();
-        *loaded = match Document::parse(&content) {
-            Ok(document) => Loaded { stamp, document },
-            Err(error) => {
-                let aside = aside(path, now);
-                fs::rename(path, &aside)?;
-                // the error quotes nothing of the file but the place
-                let (line, column) = (error.line(), error.column());
-                tracing::warn!(file = %path.display(), aside = %aside.display(), line, column, "a token cache that is not JSON was set aside");
-                Loaded::default()
-            }
+    /// Opens the file under the lock and reads it if it has changed. One that cannot be parsed is set aside.
+    fn load(&self, path: &Path, loaded: &mut Loaded, now: SystemTime) -> Result<Option<File>, CacheError> {
+        let Some((file, stamp)) = disk::open(path, self.max_bytes)? else {
+            *loaded = Loaded::default();
+            return Ok(None);
         };
-        Ok(())
+        let Err(place) = loaded.follow(&file, stamp)? else { return Ok(Some(file)) };
+        let aside = aside(path, now);
+        fs::rename(path, &aside)?;
+        // nothing of the file is told but the place
+        tracing::warn!(file = %path.display(), aside = %aside.display(), place, "a token cache that is not JSON was set aside");
+        *loaded = Loaded::default();
+        Ok(None)
     }
 
     fn lock(&self, path: &Path, now: SystemTime) -> io::Result<LockFile> {
@@ -181,6 +202,24 @@ impl MsalCacheFile {
     /// Where the file really is: a link stays a link.
     fn resolved(&self) -> PathBuf {
         fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+}
+
+impl Loaded {
+    /// Reads an open file if it is another than the one that was read last. One that is not JSON is so from the place
+    /// on that is returned.
+    fn follow(&mut self, file: &File, stamp: Stamp) -> io::Result<Result<(), u64>> {
+        if self.stamp == Some(stamp) {
+            return Ok(Ok(()));
+        }
+        match Outline::read(file.take(stamp.length()), stamp.length()) {
+            Ok(outline) => {
+                *self = Self { stamp: Some(stamp), outline };
+                Ok(Ok(()))
+            }
+            Err(Stopped::Broken(place)) => Ok(Err(place)),
+            Err(Stopped::Failed(error)) => Err(error),
+        }
     }
 }
 

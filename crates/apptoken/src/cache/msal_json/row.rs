@@ -6,7 +6,7 @@ use crate::cache::KeptToken;
 
 /// The token of an entity, if it is the one that is wanted; its key has been looked at already.
 pub(super) fn read(text: &str, wanted: &Wanted<'_>) -> Option<KeptToken> {
-    let row = Row::parse(text)?;
+    let mut row = Row::parse(text)?;
     let fits = row.is_app_only_bearer()
         && row.text("client_id")?.eq_ignore_ascii_case(wanted.client_id)
         && row.text("realm")?.eq_ignore_ascii_case(wanted.realm)
@@ -16,8 +16,13 @@ pub(super) fn read(text: &str, wanted: &Wanted<'_>) -> Option<KeptToken> {
     if !fits {
         return None;
     }
+    let Some(Value::String(secret)) = row.0.remove("secret") else { return None };
+    let secret = Zeroizing::new(secret);
+    if secret.is_empty() {
+        return None;
+    }
     Some(KeptToken {
-        secret: Zeroizing::new(row.text("secret").filter(|secret| !secret.is_empty())?.to_owned()),
+        secret,
         expires_on: row.time("expires_on")?,
         refresh_on: row.time("refresh_on"),
         cached_at: row.time("cached_at"),

@@ -1,5 +1,5 @@
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use zeroize::Zeroizing;
 
 use super::key::Wanted;
 use crate::cache::KeptToken;
@@ -22,11 +22,18 @@ pub enum MsalProfile {
 
 /// The entities of a token. One with components is written as MSAL Python and Go do, whatever the profile: MSAL Node
 /// would take it for a plain one, and Go one of Node's.
-pub(super) fn rows(wanted: &Wanted<'_>, token: &KeptToken, profile: MsalProfile) -> Vec<(String, Box<RawValue>)> {
+pub(super) fn rows(wanted: &Wanted<'_>, token: &KeptToken, profile: MsalProfile) -> Vec<(String, Zeroizing<Vec<u8>>)> {
     let python = wanted.bare_host();
     let target = wanted.sorted_target();
     let mut rows = Vec::with_capacity(2);
-    let mut row = |key: String, entity: Entity<'_>| rows.extend(to_raw_value(&entity).ok().map(|text| (key, text)));
+    let mut row = |key: String, entity: Entity<'_>| {
+        // sized, so that it does not grow and leave copies behind
+        let length = 1024 + 6 * (entity.secret.len() + entity.realm.len() + entity.target.len());
+        let mut text = Zeroizing::new(Vec::with_capacity(length));
+        if serde_json::to_writer(&mut *text, &entity).is_ok() {
+            rows.push((key, text));
+        }
+    };
     if !wanted.components.is_empty() {
         let hash = wanted.components.hash();
         let entity = Entity { ext_cache_key: Some(&hash), ..Entity::new(wanted, token, python, &target) };
