@@ -102,6 +102,13 @@ pub(super) fn replace(path: &Path, durable: bool, write: impl FnOnce(&mut File) 
     Ok(())
 }
 
+/// Closes a file that has been replaced. The kernel then frees what it held; for a long one nobody waits for that.
+pub(super) fn close(file: File) {
+    if file.metadata().is_ok_and(|metadata| metadata.len() > LONG) {
+        drop(std::thread::Builder::new().spawn(move || drop(file)));
+    }
+}
+
 /// Removes what writers left beside `path` that were killed a while ago.
 pub(super) fn sweep(path: &Path, now: SystemTime) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
@@ -313,6 +320,8 @@ const OURS: &str = " apptoken";
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// MSAL Python's figure: a lock file that nobody locks and that is older was left behind.
 const ABANDONED: Duration = Duration::from_secs(5);
+/// A thread takes less time than freeing so many bytes.
+const LONG: u64 = 1 << 20;
 const MOMENT: Duration = Duration::from_secs(1);
 const LEFT_BEHIND: Duration = Duration::from_secs(60);
 

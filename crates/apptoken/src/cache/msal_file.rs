@@ -169,8 +169,10 @@ impl MsalCacheFile {
         })?;
         disk::sweep(&path, now);
         *loaded = Loaded::default();
-        // others need not wait until the kernel has freed the old file, which nobody holds open any longer then
         drop(lock);
+        if let Some(old) = old {
+            disk::close(old);
+        }
         Ok(())
     }
 

@@ -172,6 +172,21 @@ impl<R: Read> Scanner<R> {
 
     fn string(&mut self) -> Result<(), Broken> {
         self.take(b'"')?;
+        // most are short and say nothing but themselves
+        let rest = &self.window[self.at..self.end];
+        let (words, _) = rest.as_chunks::<8>();
+        if let Some(length) = plain_words(&words[..words.len().min(5)]) {
+            self.at += length;
+            if rest[length] == b'"' {
+                self.at += 1;
+                return Ok(());
+            }
+        }
+        self.rest_of_string()
+    }
+
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Result<(), Broken> {
         loop {
             self.at += plain(&self.window[self.at..self.end]);
             match self.peek() {
@@ -293,11 +308,6 @@ impl<R: Read> Scanner<R> {
 
 /// How many bytes from the start say nothing but themselves: no quote, no backslash, no control character, ASCII.
 fn plain(bytes: &[u8]) -> usize {
-    // most strings are short, a token is long
-    let (words, _) = bytes.as_chunks::<8>();
-    if let Some(length) = plain_words(&words[..words.len().min(4)]) {
-        return length;
-    }
     let (blocks, _) = bytes.as_chunks::<64>();
     // all of a block at once, in wide registers
     let is_plain = |block: &&[u8; 64]| !block.iter().fold(false, |any, &byte| any | is_special(byte));
