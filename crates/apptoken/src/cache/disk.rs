@@ -81,9 +81,18 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Zeroizing<Vec<u8
     Ok(Some(content))
 }
 
+/// Puts a file of `parts` in the place of what is there, as [`replace_with`] does.
+pub(super) fn replace(path: &Path, parts: &[&[u8]], durable: bool) -> io::Result<()> {
+    replace_with(path, durable, |file| parts.iter().try_for_each(|part| file.write_all(part)))
+}
+
 /// Puts a file that `write` fills in the place of what is there, in one step: who reads it sees the old one or the new
 /// one. `durable`: also after a power failure.
-pub(super) fn replace(path: &Path, durable: bool, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn replace_with(
+    path: &Path,
+    durable: bool,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let beside = beside(path);
     let written = private().write(true).create_new(true).open(&beside).and_then(|mut file| {
         write(&mut file)?;
@@ -392,7 +401,7 @@ mod tests {
     fn what_killed_writers_left_is_swept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache.json");
-        replace(&path, true, |file| file.write_all(b"{}")).unwrap();
+        replace(&path, &[b"{", b"}"], true).unwrap();
         fs::write(beside(&path), "half").unwrap();
         fs::write(folder.path().join(".other.json.1.tmp"), "another's").unwrap();
         let now = SystemClock.system_time();

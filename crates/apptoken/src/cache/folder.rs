@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -172,10 +172,7 @@ impl Inner {
         let header = Header { fence, expires: self.now().saturating_add(ttl) };
         self.make_room()?;
         // a token that a power failure takes is asked for again
-        disk::replace(&file, false, |file| {
-            file.write_all(&header.bytes())?;
-            file.write_all(value)
-        })?;
+        disk::replace(&file, &[&header.bytes(), value], false)?;
         disk::sweep(&file, self.clock.system_time());
         Ok(Stored::Stored)
     }

@@ -163,7 +163,7 @@ impl MsalCacheFile {
         if changed.length() > self.max_bytes {
             return Err(format!("{} would be longer than {} bytes", path.display(), self.max_bytes).into());
         }
-        disk::replace(&path, true, |new| match &mut old {
+        disk::replace_with(&path, true, |new| match &mut old {
             Some(file) => changed.write(file, new),
             None => changed.write(&mut io::empty(), new),
         })?;
