@@ -149,6 +149,7 @@ impl MsalCacheFile {
             Some(file) => file,
             None => &mut nothing,
         };
+        let looked_at = loaded.stamp;
         let mut change = change(&loaded.outline, source)?;
         if change.is_nothing() {
             return Ok(());
@@ -163,9 +164,20 @@ impl MsalCacheFile {
         if changed.length() > self.max_bytes {
             return Err(format!("{} would be longer than {} bytes", path.display(), self.max_bytes).into());
         }
-        disk::replace_with(&path, true, |new| match &mut old {
-            Some(file) => changed.write(file, new),
-            None => changed.write(&mut io::empty(), new),
+        disk::replace_with(&path, true, |new| {
+            match &mut old {
+                Some(file) => changed.write(file, new)?,
+                None => changed.write(&mut io::empty(), new)?,
+            }
+            // parts of two files may be anything, and what was written meanwhile is not ours to lose
+            if Stamp::of(&path)? != looked_at {
+                let problem = format!("{} is being written by a program that takes no lock", path.display());
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, problem));
+            }
+            if cfg!(windows) {
+                drop(old.take()); // an open file is not replaced everywhere
+            }
+            Ok(())
         })?;
         disk::sweep(&path, now);
         *loaded = Loaded::default();
@@ -257,3 +269,48 @@ fn aside(path: &Path, now: SystemTime) -> PathBuf {
 const MAX_BYTES: u64 = 64 << 20;
 /// As long as MSAL Python waits, and a little longer than it takes to see that a lock was left behind.
 const PATIENCE: Duration = Duration::from_secs(6);
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::cache::msal_json::Components;
+    use crate::clock::{Clock as _, SystemClock};
+
+    /// Who writes in place and takes no lock can do so while the file is copied.
+    #[test]
+    fn a_file_that_another_changes_meanwhile_is_left_as_it_is() {
+        let now = SystemClock.system_time();
+        let token = KeptToken {
+            secret: Zeroizing::new("SECRET".into()),
+            expires_on: 4_000_000_000,
+            refresh_on: None,
+            cached_at: None,
+            correlation_id: None,
+        };
+        let key = MsalKey {
+            host: "login.microsoftonline.com".into(),
+            aliases: Vec::new(),
+            client_id: "client".into(),
+            realm: "tenant".into(),
+            target: "api://a/.default".into(),
+            components: Components::default(),
+        };
+        let theirs = format!(r#"{{"RefreshToken":{{"x":{{"secret":"{}"}}}}}}"#, "R".repeat(1000));
+        for before in [Some(r#"{"AccessToken":{"a":{},"b":{}},"Account":{}}"#), Some(&theirs[..]), None] {
+            let place = tempfile::tempdir().unwrap();
+            let path = place.path().join("cache.json");
+            let file = MsalCacheFile::new(&path);
+            before.map(|text| fs::write(&path, text).unwrap());
+            let longer = format!("{}{}", " ".repeat(500), theirs);
+            let put = file.put(&key, &token, now, || fs::write(&path, &longer).is_ok());
+            assert!(put.unwrap_err().to_string().contains("takes no lock"));
+            assert_eq!(fs::read_to_string(&path).unwrap(), longer, "{before:?}");
+            assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "nothing is left behind");
+            file.put(&key, &token, now, || true).unwrap();
+            assert!(fs::read_to_string(&path).unwrap().contains(&theirs[1..theirs.len() - 1]));
+            assert!(file.read(&key, now).unwrap().is_some());
+        }
+    }
+}
