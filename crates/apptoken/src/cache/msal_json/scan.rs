@@ -40,7 +40,7 @@ impl<R: Read> Scanner<R> {
     /// Passes over a byte-order mark.
     pub(super) fn byte_order_mark(&mut self) -> Result<(), Broken> {
         if self.peek() == BOM[0] {
-            BOM.iter().try_for_each(|&byte| self.expect(byte))?;
+            self.word(BOM)?;
         }
         Ok(())
     }

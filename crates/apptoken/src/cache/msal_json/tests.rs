@@ -192,6 +192,7 @@ fn odd_forms_are_read_and_odd_rows_are_passed_over() {
     for corrupt in ["{", "[]", "null", "{\"AccessToken\":[]}", "{\"AccessToken\":{}}x", "{\"A\":1,}", "{}\0"] {
         assert!(Document::parse(corrupt.as_bytes()).is_err(), "{corrupt}");
     }
+    assert!(Document::parse(b"\xef \xbb \xbf{}").is_err(), "no byte-order mark");
 }
 
 #[test]
@@ -280,6 +281,33 @@ fn strangers_are_kept_to_the_byte() {
     let mut old = document(NODE);
     assert_eq!(old.remove_app_tokens(|_, expires_on| expires_on.is_some_and(|end| end < 1_795_388_600)), 1);
     assert!(!format!("{:?} {:?}", document(NODE).outline, token("S3CRET", 5000)).contains("S3CRET"));
+}
+
+#[test]
+fn what_cannot_be_parsed_in_a_row_costs_itself_only() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let plain_key = format!("-login.microsoftonline.com-accesstoken-{CLIENT}-{TENANT}-{VAULT}");
+    for row in [
+        r#""\ud800":{"secret":"\udc00"}"#.to_owned(),
+        r#""":{"n":1e999999,"m":-0.0e-0}"#.to_owned(),
+        r#""\u0000":"\u0000""#.to_owned(),
+        format!("\"k\":{deep}"),
+        format!("\"{}\":{{}}", "k".repeat(10_000)),
+    ] {
+        let text =
+            format!("\u{feff}\r\n{{ \"\\udfff\" : {deep} ,\r\n\"\\u0041ccess\\u0054oken\" : {{ {row} }}\r\n}}\r\n");
+        let mut file = document(&text);
+        file.put(&wanted(plain()), &token("NEW", 1_795_390_000), MsalProfile::All);
+        assert_eq!(file.find(&wanted(plain())).unwrap().secret.as_str(), "NEW");
+        assert_eq!(file.remove_app_tokens(|_, _| true), 2);
+        assert_eq!(file.text, text.trim_start_matches('\u{feff}').as_bytes(), "to the byte");
+    }
+    // under our own key it is in the way of nobody
+    let mut file =
+        document(&format!(r#"{{"AccessToken":{{"{plain_key}":{{"secret":"\ud800"}},"{plain_key}":{deep}}}}}"#));
+    assert_eq!(file.find(&wanted(plain())), None);
+    file.put(&wanted(plain()), &token("NEW", 1_795_390_000), MsalProfile::Python);
+    assert_eq!((file.len(), file.find(&wanted(plain())).unwrap().secret.as_str()), (1, "NEW"));
 }
 
 /// Any JSON, with a taste for what a cache file holds.
