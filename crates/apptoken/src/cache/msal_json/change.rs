@@ -10,7 +10,7 @@ use super::write::{self, MsalProfile};
 use crate::cache::KeptToken;
 
 /// What is to become of a file: rows that go, and rows that come behind the others.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Change {
     gone: BTreeSet<usize>,
     new: Vec<(String, Zeroizing<Vec<u8>>)>,

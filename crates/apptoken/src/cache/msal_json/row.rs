@@ -1,5 +1,5 @@
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::key::Wanted;
 use crate::cache::KeptToken;
@@ -110,6 +110,15 @@ impl Row {
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded first")]
         (0.0..=MOST_SECONDS).contains(&seconds).then_some(seconds as u64)
+    }
+}
+
+/// One that is not wanted has a secret as well.
+impl Drop for Row {
+    fn drop(&mut self) {
+        if let Some(Value::String(secret)) = self.0.get_mut("secret") {
+            secret.zeroize();
+        }
     }
 }
 
