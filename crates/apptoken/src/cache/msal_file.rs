@@ -302,7 +302,9 @@ mod tests {
             let place = tempfile::tempdir().unwrap();
             let path = place.path().join("cache.json");
             let file = MsalCacheFile::new(&path);
-            before.map(|text| fs::write(&path, text).unwrap());
+            if let Some(text) = before {
+                fs::write(&path, text).unwrap();
+            }
             let longer = format!("{}{}", " ".repeat(500), theirs);
             let put = file.put(&key, &token, now, || fs::write(&path, &longer).is_ok());
             assert!(put.unwrap_err().to_string().contains("takes no lock"));
