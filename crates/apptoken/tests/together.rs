@@ -137,6 +137,27 @@ fn a_caller_on_another_runtime_keeps_its_own_time() {
     assert_eq!(error.to_string(), "no token within 400ms");
 }
 
+/// Timers go with the runtime on which they were made, and panic when polled on another: who waits there asks anew.
+#[test]
+fn a_runtime_that_ends_leaves_no_panic_to_others() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (lasting, brief) = (runtime(), runtime());
+    let world = lasting.block_on(World::start());
+    world.entra.faults().next_token_requests(1, Fault::Hang);
+    let client = world.bare().client_secret(common::secret()).clock(Arc::new(SystemClock)).build().unwrap();
+    brief.block_on(async {
+        drop(call(&client, false)); // goes on
+        world.until_requests(1).await;
+    });
+    let entered = lasting.enter();
+    let second = call(&client, false);
+    drop(entered);
+    lasting.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
+    brief.shutdown_timeout(Duration::from_secs(5));
+    let second = lasting.block_on(async { tokio::time::timeout(Duration::from_secs(10), second).await });
+    second.expect("waits for ever").expect("a panic").expect("the next one asks anew");
+}
+
 /// A `select!` that moves on with the call still in its hands, or a buffered stream: it does not poll the request that it
 /// began, and wants the same token.
 #[tokio::test]

@@ -53,16 +53,16 @@ impl Ticket {
 }
 
 impl Crowds {
-    /// Says whether the caller is to start a pilot.
+    /// Says whether the caller is to start a pilot, and gives back that of another crowd, to wake as nobody of it is left.
     pub(super) fn wait(
         &mut self,
         ticket: &mut Option<Ticket>,
         waker: Waker,
         runtime: Option<RuntimeId>,
-    ) -> (bool, Unused) {
+    ) -> (bool, Unused, Option<Waker>) {
         // a future that another runtime goes on with belongs to its crowd
         let moved = ticket.take_if(|ticket| self.crowds[ticket.crowd].runtime != runtime);
-        let moved = moved.and_then(|ticket| self.crowds[ticket.crowd].waiting.leave(ticket.place));
+        let (moved, left) = moved.map_or((None, None), |ticket| self.leave(ticket));
         let Ticket { crowd, place } = *ticket.get_or_insert_with(|| {
             let crowd = self.crowds.iter().position(|crowd| crowd.runtime == runtime).unwrap_or_else(|| {
                 self.crowds.push(Crowd { runtime, waiting: Waiting::default(), pilot: Called::Singly });
@@ -76,7 +76,7 @@ impl Crowds {
         if is_herd {
             crowd.pilot = Called::PilotComes;
         }
-        (is_herd, [moved, replaced])
+        (is_herd, [moved, replaced], left)
     }
 
     /// Gives back the waker of who leaves, and that of the pilot to wake when it has nobody left to go for.

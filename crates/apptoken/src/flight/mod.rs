@@ -27,6 +27,10 @@ use crate::sync::{Mutex, MutexGuard, OnceLock, Runtime};
 ///
 /// Where many wait on one async runtime, a [`Pilot`] of that runtime is called in their place, and they only at the end:
 /// work in ten steps does not wake ten thousand callers ten times. At the end they find the outcome without the lock.
+///
+/// A panic is the affair of one caller, if the work was polled on the runtime where it began. On another it may come of
+/// that runtime's end, which takes timers and connections along: then it is nobody's, and all are told that there is no
+/// outcome.
 pub(crate) struct Flight<T> {
     /// Set before those who wait are called for it.
     outcome: OnceLock<T>,
@@ -36,7 +40,7 @@ pub(crate) struct Flight<T> {
     ends: Bound,
 }
 
-/// When work ends at the latest, which it says itself when it begins.
+/// When work ends at the latest, which it says itself when it begins, unless it is known before.
 pub(crate) type Bound = Arc<OnceLock<Moment>>;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -55,7 +59,7 @@ enum Phase<T> {
     Polled,
     /// It panicked in the hands of a pilot: one caller is to have the panic.
     Panicked(Panic),
-    /// There is an outcome, or the work panicked in the hands of whoever polled it.
+    /// There is an outcome, or the work panicked in the hands of whoever polled it, or of a pilot where it did not begin.
     Over,
 }
 
@@ -148,16 +152,19 @@ impl<T: Clone + Send + Sync + 'static> Future for Join<T> {
             Phase::Parked(_) | Phase::Polled => {}
         }
         // also who takes a turn waits: the next turn may be another's
-        let (is_herd, unused) = state.crowds.wait(&mut this.ticket, waker, runtime.as_ref().map(Runtime::id));
+        let (is_herd, unused, left) = state.crowds.wait(&mut this.ticket, waker, runtime.as_ref().map(Runtime::id));
         let work = state.take_if_due();
         drop(state);
         drop(unused);
-        let outcome = work.and_then(|work| {
-            this.flight.turn(work, &mut this.ticket).unwrap_or_else(|panic| {
-                this.flight.put(Phase::Over, None);
-                resume_unwind(panic)
-            })
-        });
+        left.into_iter().for_each(Waker::wake);
+        let outcome = match work.map_or(Ok(None), |work| this.flight.turn(work, &mut this.ticket)) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                let is_own = this.ticket.is_some_and(Ticket::is_of_the_first);
+                this.flight.put(Phase::Over, this.ticket.take());
+                if is_own { resume_unwind(panic) } else { return Poll::Ready(None) }
+            }
+        };
         if let (None, true, Some(runtime), Some(ticket)) = (&outcome, is_herd, runtime, this.ticket) {
             runtime.spawn(Pilot::new(this.flight.clone(), ticket));
         }

@@ -40,7 +40,8 @@ impl<T: Clone> Future for Pilot<T> {
         if let Some(work) = work {
             // nobody sees a task's panic, and callers that saw nothing would ask again and again
             if let Err(panic) = this.flight.turn(work, &mut None) {
-                this.flight.put(Phase::Panicked(panic), None);
+                let phase = if this.ticket.is_of_the_first() { Phase::Panicked(panic) } else { Phase::Over };
+                this.flight.put(phase, None);
             }
         }
         Poll::Pending

@@ -301,6 +301,46 @@ async fn a_panic_in_the_pilots_hands_reaches_one_caller() {
     assert_eq!(panics, 1);
 }
 
+/// When a runtime ends, its timers panic in the hands of those who poll them on another.
+#[test]
+fn a_panic_where_the_work_did_not_begin_is_nobodys() {
+    let (panic, told) = oneshot::channel::<()>();
+    let flight: Arc<Flight<u32>> = Flight::new(async move {
+        told.await.ok();
+        panic!("on purpose")
+    });
+    let runtimes: [_; 2] = std::array::from_fn(|_| tokio::runtime::Builder::new_current_thread().build().unwrap());
+    let mut joins: [_; 2] = std::array::from_fn(|_| Box::pin(flight.join()));
+    let mut poll = |who: usize| {
+        let _entered = runtimes[who].enter();
+        joins[who].as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    };
+    assert!(poll(0).is_pending() && poll(1).is_pending());
+    panic.send(()).unwrap();
+    assert_eq!((poll(1), poll(0)), (Poll::Ready(None), Poll::Ready(None)));
+    assert!(!flight.is_under_way());
+}
+
+#[test]
+fn a_herd_that_moves_and_leaves_takes_its_first_pilot_along() {
+    let (flight, step) = steps(8);
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let mut herd = (0..HERD).map(|_| Box::pin(flight.join())).collect::<Vec<_>>();
+    for runtime in [&first, &second] {
+        let entered = runtime.enter();
+        for join in &mut herd {
+            assert!(join.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        drop(entered);
+        runtime.block_on(yields());
+    }
+    drop((herd, flight));
+    first.block_on(yields());
+    second.block_on(yields());
+    assert!(step.is_closed());
+}
+
 /// Tokio wakes work that has used up its share of time: it must not be polled on and on in one go.
 #[tokio::test]
 async fn work_that_wakes_itself_lets_others_run() {
