@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use tracing::Instrument as _;
@@ -206,14 +206,17 @@ async fn decide(
         let mut asks = false;
         let request = |number| {
             asks = true;
-            flight(client, slot, tenant, call, reason, number)
+            flight(client, slot, tenant, call, reason, number, Some(now))
         };
         let generation = client.issuer.generation();
         let joined = slot.join_or_ask(now, generation, call.claims(), |token| call.served_by(token), request);
-        // a request of this caller's own ends in the client's time, another's may have more
-        let limit = call.timeout().or_else(|| (!asks).then_some(client.timeout));
+        // a request of this caller's own has the client's time, another's may have more
+        let (from, limit) = match call.timeout() {
+            Some(limit) => (started, limit),
+            None => (if asks { now } else { started }, client.timeout),
+        };
         let outcome = match joined {
-            Ok(Some(join)) => wait(client, slot, join, fallback.as_ref(), limit, started).await,
+            Ok(Some(join)) => wait(client, slot, join, fallback.as_ref(), limit, from).await,
             Ok(None) => continue,
             Err(asked_to_wait) => {
                 held_back(&asked_to_wait);
@@ -250,18 +253,17 @@ async fn decide(
     }
 }
 
-/// Waits for the outcome of a request until `limit` after `started`; who has a valid token to fall back on, not for long.
+/// Waits for the outcome of a request until `limit` after `from`; who has a valid token to fall back on, not for long.
 async fn wait(
     client: &Inner,
     slot: &Entry,
     mut join: Join<Outcome>,
     fallback: Option<&Arc<TokenData>>,
-    limit: Option<Duration>,
-    started: Moment,
+    limit: Duration,
+    from: Moment,
 ) -> Option<Outcome> {
-    let left = || limit.map(|limit| limit.saturating_sub(client.clock.now().since(started)));
     if let Some(token) = fallback {
-        let patience = left().map_or(PATIENCE, |left| left.min(PATIENCE));
+        let patience = limit.saturating_sub(client.clock.now().since(from)).min(PATIENCE);
         if let Some(outcome) = within(&*client.clock, patience, &mut join).await {
             return outcome;
         }
@@ -276,9 +278,9 @@ async fn wait(
             return Some(Err(slow));
         }
     }
-    let Some(limit) = limit else { return join.await };
-    let ends = started + limit;
-    // ten thousand callers do not set ten thousand timers where the request's own will do
+    let ends = from + limit;
+    // ten thousand callers do not set ten thousand timers where the request's own will do. Race: also who asks needs one, if
+    // another, on its own runtime, was the first to poll the request
     let in_time = clock::by(&*client.clock, ends, join, |join| join.ends_by(ends));
     in_time.await.unwrap_or_else(|| Some(Err(too_slow(limit))))
 }
@@ -294,7 +296,7 @@ fn refresh_behind(
     now: Moment,
 ) -> bool {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
-    let request = |number| flight(client, slot, tenant, call, RefreshReason::Proactive, number);
+    let request = |number| flight(client, slot, tenant, call, RefreshReason::Proactive, number, None);
     let joined = slot.join_or_ask(now, client.issuer.generation(), None, |token| call.served_by(token), request);
     // another caller that came as soon has already seen to it
     let Some(join) = joined.transpose() else { return true };
@@ -302,7 +304,8 @@ fn refresh_behind(
     join.map(|join| runtime.spawn(join)).inspect_err(held_back).is_ok()
 }
 
-/// The request for a token as a flight: it owns all it needs, so that whoever waits may poll it.
+/// The request for a token as a flight: it owns all it needs, so that whoever waits may poll it. Its time runs from when it
+/// was `asked` for, if whoever asks waits for it, or else from when it begins.
 fn flight(
     client: &Arc<Inner>,
     slot: &Arc<Entry>,
@@ -310,6 +313,7 @@ fn flight(
     call: &Call<'_>,
     reason: RefreshReason,
     number: u16,
+    asked: Option<Moment>,
 ) -> Arc<Flight<Outcome>> {
     let (client, slot, tenant) = (client.clone(), slot.clone(), tenant.clone());
     let (scope, options) = (call.scope.to_owned(), call.options.cloned().unwrap_or_default());
@@ -318,8 +322,8 @@ fn flight(
     // others may join who have more time than this caller
     let limit = call.timeout().map_or(client.timeout, |limit| limit.max(client.timeout));
     let span = telemetry::request_span(client.issuer.client_id(), &tenant, &scope, reason, correlation_id);
-    let ends = Bound::default();
-    let bound = ends.clone();
+    let ends = Arc::new(asked.map_or_else(OnceLock::new, |asked| OnceLock::from(asked + limit)));
+    let bound: Bound = ends.clone();
     let request = async move {
         let began = client.clock.now();
         let deadline = *ends.get_or_init(|| began + limit);
