@@ -142,6 +142,7 @@ impl ConfidentialClientBuilder {
 
     /// For one acquisition in all: assertion callback, tries and the waits between them. Default: 2 minutes. What a
     /// single request may take is the transport's to bound.
+    /// A callback that blocks its thread instead of awaiting holds up all who wait for the same token.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
