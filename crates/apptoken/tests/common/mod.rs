@@ -1,6 +1,7 @@
 //! A local Entra ID with a daemon and an API in it, and clients on a clock that stands still.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by tests that each use a part")]
 
+pub mod canned;
 pub mod recording;
 
 use std::sync::Arc;
@@ -107,4 +108,15 @@ pub fn seed() -> Seed {
         ],
     });
     serde_json::from_value(seed).unwrap()
+}
+
+/// In real time: for what goes on behind.
+pub async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not within ten seconds");
 }
