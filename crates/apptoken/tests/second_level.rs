@@ -352,17 +352,19 @@ async fn a_level_that_cannot_be_connected_to_costs_one_wait() {
     assert_eq!(cache.counters().timeouts, 1);
 }
 
+/// A client and its memory, as another process would have them.
+fn in_real_time(world: &World, store: &Arc<Ill>) -> (ConfidentialClient, TokenCache) {
+    let cache = TokenCache::distributed(store.clone()).build();
+    let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache);
+    (client.build().unwrap(), cache)
+}
+
 /// When everyone asks at once a level is slow, and would be slower if they went alone.
 #[tokio::test]
 async fn a_level_that_a_crowd_makes_slow_is_waited_for() {
     let world = World::start().await;
     let store = Arc::new(Ill::default());
-    let client = || {
-        let cache = TokenCache::distributed(store.clone()).build();
-        let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache);
-        (client.build().unwrap(), cache)
-    };
-    let (first, second) = (client(), client());
+    let (first, second) = (in_real_time(&world, &store), in_real_time(&world, &store));
     for (client, _) in [&first, &second] {
         client.acquire_token_for_client([GRAPH]).await.unwrap();
     }
@@ -386,12 +388,8 @@ async fn a_level_that_a_crowd_makes_slow_is_waited_for() {
 async fn who_waits_through_a_silence_of_the_level_sleeps() {
     let world = World::start().await;
     let store = Arc::new(Ill::default());
-    let client = || {
-        let cache = TokenCache::distributed(store.clone()).build();
-        let client = world.bare().client_secret(secret()).clock(Arc::new(SystemClock)).token_cache(&cache);
-        (client.build().unwrap(), cache)
-    };
-    let ((first, _), (second, cache)) = (client(), client());
+    let (first, _) = in_real_time(&world, &store);
+    let (second, cache) = in_real_time(&world, &store);
     world.entra.faults().latency(Duration::from_secs(1));
     let asks = tokio::spawn(async move { first.acquire_token_for_client([TODO]).await });
     while world.requests() == 0 {
