@@ -38,7 +38,7 @@ struct KeptCa {
 }
 
 impl Own {
-    /// Takes what the folder keeps, and makes the rest: a fraction of a second of computing. A CA that is `given` goes
+    /// Takes what the folder keeps, and makes the rest: some milliseconds of computing. A CA that is `given` goes
     /// before the one that is kept.
     pub(crate) fn of(folder: Option<&Opened>, given: Option<Ca>, now: SystemTime) -> Result<Self, OwnError> {
         let mut unsaved = Vec::new();
@@ -58,7 +58,7 @@ impl Own {
             Some(kept) => SigningKeys::restore(&kept).map_err(|error| damaged(folder, SIGNING_KEYS, &error))?,
             None => {
                 let keys = SigningKeys::new(TokenKey::generate(now)?);
-                unsaved.push(signing_keys(&keys)?);
+                unsaved.push(signing_keys(&keys));
                 keys
             }
         };
@@ -109,8 +109,8 @@ impl fmt::Debug for AdminKey {
 }
 
 /// The signing keys, to be kept.
-pub(crate) fn signing_keys(keys: &SigningKeys) -> Result<Row, KeyError> {
-    Ok(Row::put(Kind::Own, SIGNING_KEYS, &keys.keep()?))
+pub(crate) fn signing_keys(keys: &SigningKeys) -> Row {
+    Row::put(Kind::Own, SIGNING_KEYS, &keys.keep())
 }
 
 fn kept<T: serde::de::DeserializeOwned>(folder: Option<&Opened>, key: &str) -> Result<Option<T>, OwnError> {

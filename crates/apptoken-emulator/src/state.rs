@@ -77,10 +77,10 @@ impl State {
         let newest = computing.await.map_err(|_| KeyError::Generate("the signing key"))??;
         self.keys.rotate(newest, |keys| {
             if let Some(store) = &self.store {
-                store.save(vec![own::signing_keys(keys)?]);
+                store.save(vec![own::signing_keys(keys)]);
             }
-            Ok(())
-        })
+        });
+        Ok(())
     }
 }
 

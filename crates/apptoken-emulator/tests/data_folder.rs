@@ -31,6 +31,10 @@ async fn identity(entra: &Entra) -> (String, Value) {
     (entra.emulator.ca_pem().to_owned(), entra.get("/common/discovery/v2.0/keys").await.json)
 }
 
+fn open(folder: &tempfile::TempDir) -> rusqlite::Connection {
+    rusqlite::Connection::open(folder.path().join("entra.db")).unwrap()
+}
+
 async fn refusal(builder: EmulatorBuilder) -> StartError {
     builder.start().await.expect_err("it must not start")
 }
@@ -138,6 +142,46 @@ async fn what_the_portal_did_is_on_disk_when_it_answers() {
     let other = start_with(in_folder(copy.path())).await;
     assert!(other.emulator.directory().snapshot().tenant("ondisk.example").is_some());
     other.emulator.shutdown().await;
+}
+
+/// Format 1 kept signing keys of two primes.
+#[tokio::test]
+async fn a_folder_of_an_older_version_gets_a_new_signing_key_and_keeps_the_rest() {
+    let folder = folder();
+    let entra = start_with(describe().data_folder(folder.path())).await;
+    let (ca, keys) = identity(&entra).await;
+    entra.emulator.shutdown().await;
+    let database = open(&folder);
+    let older = r#"[{"certificate":"-----BEGIN CERTIFICATE-----","key":"-----BEGIN PRIVATE KEY-----"}]"#;
+    assert_eq!(database.execute("UPDATE objects SET json = ?1 WHERE key = 'signing keys'", [older]).unwrap(), 1);
+    database.pragma_update(None, "user_version", 1).unwrap();
+    database.close().unwrap();
+
+    let entra = start_with(in_folder(folder.path())).await;
+    let renewed = identity(&entra).await;
+    assert!(entra.emulator.is_restored() && renewed.0 == ca && renewed.1 != keys);
+    entra.claims(&entra.granted(API_V2_DEFAULT).await).await;
+    entra.emulator.shutdown().await;
+    assert_eq!(identity(&start_with(in_folder(folder.path())).await).await, renewed);
+}
+
+#[tokio::test]
+async fn a_signing_key_that_is_not_its_certificates_is_refused() {
+    let folders = [folder(), folder()];
+    for folder in &folders {
+        start_with(describe().data_folder(folder.path())).await.emulator.shutdown().await;
+    }
+    let [mut mixed, mut other] = folders.each_ref().map(|folder| {
+        let keys = "SELECT json FROM objects WHERE key = 'signing keys'";
+        let keys: String = open(folder).query_row(keys, [], |row| row.get(0)).unwrap();
+        serde_json::from_str::<Value>(&keys).unwrap()
+    });
+    mixed[0]["primes"] = other[0]["primes"].take();
+    let mix = "UPDATE objects SET json = ?1 WHERE key = 'signing keys'";
+    open(&folders[0]).execute(mix, [mixed.to_string()]).unwrap();
+    let error = refusal(in_folder(folders[0].path())).await;
+    assert!(matches!(&error, StartError::DataFolder(error) if error.is_damaged()), "{error}");
+    assert!(error.to_string().contains("signing keys: not a readable key of its certificate"), "{error}");
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm,
 };
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use crate::{Certificate, KeyError, SigningKey};
+use crate::{Algorithm, Certificate, KeyError, PublicKey, SigningKey};
 
 /// A self-signed certificate with a new RSA-2048 key, for a daemon to prove itself with; valid from an hour before
 /// `now` for `days` days.
@@ -19,13 +19,28 @@ use crate::{Certificate, KeyError, SigningKey};
 /// [`KeyError::Generate`].
 pub fn self_signed(subject_cn: &str, now: SystemTime, days: u32) -> Result<(Certificate, SigningKey), KeyError> {
     let key = SigningKey::generate()?;
-    let pair = KeyPair::from_pkcs8_der_and_sign_algo(&key.to_pkcs8_der()?.as_slice().into(), &PKCS_RSA_SHA256)
-        .map_err(|_| FAILED)?;
+    let sign = |message: &[u8]| key.sign(Algorithm::Rs256, message);
+    let certificate = self_signed_by(key.public_key(), sign, subject_cn, now, days)?;
+    Ok((certificate, key))
+}
+
+/// The same for a key that is elsewhere: `sign` makes its RS256 signatures.
+///
+/// # Errors
+/// [`KeyError::Generate`].
+pub fn self_signed_by(
+    key: &PublicKey,
+    sign: impl Fn(&[u8]) -> Result<Vec<u8>, KeyError>,
+    subject_cn: &str,
+    now: SystemTime,
+    days: u32,
+) -> Result<Certificate, KeyError> {
     let mut params = named(subject_cn, now, days)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let certificate = params.self_signed(&pair).map_err(|_| FAILED)?;
-    Ok((Certificate::from_der(certificate.der().as_ref())?, key))
+    let signer = Signer { public: key.to_pkcs1_der()?, sign };
+    let certificate = params.self_signed(&signer).map_err(|_| FAILED)?;
+    Certificate::from_der(certificate.der().as_ref())
 }
 
 /// A certificate authority of one's own, ECDSA P-256.
@@ -96,6 +111,28 @@ impl Ca {
         let issuer = Issuer::from_ca_cert_der(&self.certificate.der().into(), &self.key).map_err(|_| FAILED)?;
         let leaf = params.signed_by(&key, &issuer).map_err(|_| FAILED)?;
         Ok(ServerLeaf { chain: vec![leaf.der().to_vec()], key_pkcs8_der: Zeroizing::new(key.serialize_der()) })
+    }
+}
+
+/// An RSA key as rcgen wants it.
+struct Signer<F> {
+    public: Vec<u8>,
+    sign: F,
+}
+
+impl<F> rcgen::PublicKeyData for Signer<F> {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_RSA_SHA256
+    }
+}
+
+impl<F: Fn(&[u8]) -> Result<Vec<u8>, KeyError>> rcgen::SigningKey for Signer<F> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        (self.sign)(message).map_err(|_| rcgen::Error::RemoteKeyError)
     }
 }
 

@@ -217,11 +217,7 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::TooSmall`] or [`KeyError::Malformed`].
     pub fn from_components(n: &[u8], e: &[u8]) -> Result<Self, KeyError> {
-        const WHAT: &str = "RSA public key";
-        let n = UintRef::new(n).map_err(|_| KeyError::Malformed(WHAT))?;
-        let e = UintRef::new(e).map_err(|_| KeyError::Malformed(WHAT))?;
-        let der = RsaPublicKey { n, e }.to_der().map_err(|_| KeyError::Malformed(WHAT))?;
-        Self::from_pkcs1_der(&der)
+        Self::from_pkcs1_der(&pkcs1(n, e)?)
     }
 
     /// Modulus, big-endian, no leading zeros.
@@ -255,14 +251,19 @@ impl PublicKey {
     }
 
     /// PKCS#1 `RSAPublicKey` (RFC 8017 A.1.1).
+    #[cfg(feature = "issue")]
+    pub(crate) fn to_pkcs1_der(&self) -> Result<Vec<u8>, KeyError> {
+        pkcs1(self.n(), self.e())
+    }
+
+    /// The same, read.
     pub(crate) fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
-        const WHAT: &str = "RSA public key";
-        let parts = RsaPublicKey::from_der(der).map_err(|_| KeyError::Malformed(WHAT))?;
+        let parts = RsaPublicKey::from_der(der).map_err(|_| MALFORMED)?;
         let (n, e) = (parts.n.as_bytes().to_vec(), parts.e.as_bytes().to_vec());
         if bits(&n) < MIN_BITS {
             return Err(KeyError::TooSmall { bits: bits(&n) });
         }
-        let parsed = |algorithm| ParsedPublicKey::new(algorithm, der).map_err(|_| KeyError::Malformed(WHAT));
+        let parsed = |algorithm| ParsedPublicKey::new(algorithm, der).map_err(|_| MALFORMED);
         let (rs256, ps256) = (parsed(&RSA_PKCS1_2048_8192_SHA256)?, parsed(&RSA_PSS_2048_8192_SHA256)?);
         Ok(Self(Arc::new(PublicParts { n, e, rs256, ps256 })))
     }
@@ -286,6 +287,11 @@ impl fmt::Debug for PublicKey {
 struct RsaPublicKey<'a> {
     n: UintRef<'a>,
     e: UintRef<'a>,
+}
+
+fn pkcs1(n: &[u8], e: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let integer = |bytes| UintRef::new(bytes).map_err(|_| MALFORMED);
+    RsaPublicKey { n: integer(n)?, e: integer(e)? }.to_der().map_err(|_| MALFORMED)
 }
 
 /// Why AWS-LC does not load a PKCS#1 key: most often because it is too small.
@@ -312,3 +318,4 @@ fn bits(big_endian: &[u8]) -> usize {
 /// rsaEncryption, RFC 8017 A.1.
 pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const MIN_BITS: usize = 2048;
+const MALFORMED: KeyError = KeyError::Malformed("RSA public key");

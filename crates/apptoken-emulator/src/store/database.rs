@@ -43,6 +43,10 @@ impl Database {
                  COMMIT;"
             ))?;
         }
+        if !fresh && format < FOUR_PRIMES {
+            // Keys of two primes are of no use any more: the server makes a new one.
+            connection.execute("DELETE FROM objects WHERE kind = 'own' AND key = 'signing keys'", [])?;
+        }
         if format < FORMAT {
             connection.pragma_update(None, "user_version", FORMAT)?;
         }
@@ -126,4 +130,6 @@ const BUSY: Duration = Duration::from_millis(500);
 /// Of SQLite's header: "apto".
 const APPLICATION: i64 = 0x6170_746f;
 /// Of the tables and the rows in them. It grows with every member that an object gets: an older program would drop it.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = FOUR_PRIMES;
+/// Since this format the signing keys have four primes.
+const FOUR_PRIMES: i64 = 2;

@@ -70,7 +70,8 @@ impl WorkloadIssuer {
     /// When no key could be made.
     pub fn rotate_key(&self) -> Result<(), KeyError> {
         let newest = TokenKey::generate(EmulatorClock::new(0).now())?;
-        self.0.keys()?.rotate(newest, |_| Ok(()))
+        self.0.keys()?.rotate(newest, |_| ());
+        Ok(())
     }
 
     fn workload(
@@ -247,7 +248,7 @@ pub(crate) struct Workloads {
     base: String,
     issuers: WorkloadIssuers,
     clock: EmulatorClock,
-    /// Made when first needed: a key costs a tenth of a second.
+    /// Made when first needed: a key costs milliseconds.
     keys: OnceLock<SigningKeys>,
     jobs: Mutex<VecDeque<Arc<Job>>>,
 }

@@ -1,15 +1,18 @@
 //! The keys that sign tokens: the newest signs, older ones stay published so that their tokens are still good.
 
+mod four_primes;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use apptoken_jose::jwk::Jwk;
-use apptoken_jose::{Algorithm, Certificate, KeyError, PublicKey, SigningKey, base64url, issue};
+use apptoken_jose::{Certificate, KeyError, PublicKey, base64url, issue};
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use self::four_primes::FourPrimes;
 use crate::directory::TokenVersion;
 
 /// The published keys, the signing one first.
@@ -23,13 +26,14 @@ pub(crate) struct SigningKeys {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct KeptKey {
     certificate: String,
-    key: Zeroizing<String>,
+    /// base64url.
+    primes: Zeroizing<String>,
 }
 
 /// One key, with all that can be made ready before the first token.
 pub(crate) struct TokenKey {
     certificate: Certificate,
-    key: SigningKey,
+    key: FourPrimes,
     pub(crate) jwk: Jwk,
     kid: String,
     /// base64url of the JOSE header and its dot, for version 1 and version 2.
@@ -48,7 +52,7 @@ impl SigningKeys {
     }
 
     /// As a data folder keeps them.
-    pub(crate) fn keep(&self) -> Result<Vec<KeptKey>, KeyError> {
+    pub(crate) fn keep(&self) -> Vec<KeptKey> {
         self.published.load().iter().map(|key| key.keep()).collect()
     }
 
@@ -68,17 +72,12 @@ impl SigningKeys {
 
     /// `newest` signs from now on, when `keep` has been told of all; the others stay published, up to the number that
     /// Entra keeps.
-    pub(crate) fn rotate(
-        &self,
-        newest: TokenKey,
-        keep: impl FnOnce(&Self) -> Result<(), KeyError>,
-    ) -> Result<(), KeyError> {
+    pub(crate) fn rotate(&self, newest: TokenKey, keep: impl FnOnce(&Self)) {
         let _one = self.one_writer.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = std::iter::once(Arc::new(newest));
         let keys = newest.chain(self.published.load().iter().take(PUBLISHED - 1).cloned()).collect();
-        keep(&Self::of(Vec::clone(&keys)))?;
+        keep(&Self::of(Vec::clone(&keys)));
         self.published.store(Arc::new(keys));
-        Ok(())
     }
 
     fn of(keys: Vec<Arc<TokenKey>>) -> Self {
@@ -87,22 +86,31 @@ impl SigningKeys {
 }
 
 impl TokenKey {
-    /// A new RSA-2048 key. Takes a fraction of a second of computing.
+    /// A new RSA-2048 key. Takes some milliseconds of computing.
     pub(crate) fn generate(now: SystemTime) -> Result<Self, KeyError> {
-        let (certificate, key) = issue::self_signed("accounts.accesscontrol.windows.net", now, 5 * 365)?;
+        let key = FourPrimes::generate()?;
+        let sign = |message: &[u8]| Ok(key.sign(message).into());
+        let name = "accounts.accesscontrol.windows.net";
+        let certificate = issue::self_signed_by(key.public_key(), sign, name, now, 5 * 365)?;
         Self::new(certificate, key)
     }
 
     fn restore(kept: &KeptKey) -> Result<Self, KeyError> {
         let certificate = Certificate::from_pem(kept.certificate.as_bytes())?.swap_remove(0);
-        Self::new(certificate, SigningKey::from_pem(kept.key.as_bytes(), None)?)
+        let primes = base64url::decode(&kept.primes).map(Zeroizing::new);
+        let key = FourPrimes::from_bytes(&primes.map_err(|_| KeyError::Malformed("base64url"))?)?;
+        if certificate.public_key()? != *key.public_key() {
+            return Err(KeyError::Malformed("key of its certificate"));
+        }
+        Self::new(certificate, key)
     }
 
-    fn keep(&self) -> Result<KeptKey, KeyError> {
-        Ok(KeptKey { certificate: self.certificate.to_pem(), key: self.key.to_pkcs8_pem()? })
+    fn keep(&self) -> KeptKey {
+        let primes = base64url::encode(&*self.key.to_bytes()).into();
+        KeptKey { certificate: self.certificate.to_pem(), primes }
     }
 
-    fn new(certificate: Certificate, key: SigningKey) -> Result<Self, KeyError> {
+    fn new(certificate: Certificate, key: FourPrimes) -> Result<Self, KeyError> {
         let kid = certificate.x5t();
         // Version 1 names the key twice, version 2 once.
         let headers = [
@@ -123,7 +131,7 @@ impl TokenKey {
         let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 360);
         token.push_str(header);
         token.push_str(&base64url::encode(&claims));
-        let signature = self.key.sign(Algorithm::Rs256, token.as_bytes())?;
+        let signature = self.key.sign(token.as_bytes());
         token.push('.');
         token.push_str(&base64url::encode(&signature));
         Ok(token)
