@@ -3,6 +3,8 @@
 use std::env;
 use std::ffi::OsString;
 
+use http::Uri;
+
 use crate::exit::Failure;
 
 /// A variable of ours, and the one of Microsoft's SDKs that is read when ours is not set.
@@ -49,8 +51,10 @@ pub(crate) const CACHE_DIR: Variable = Variable {
 pub(crate) const NO_CACHE: Variable =
     Variable { name: "APPTOKEN_NO_CACHE", fallback: None, meaning: "keeps no token between runs, as --no-cache" };
 pub(crate) const LOG: Variable = Variable { name: "APPTOKEN_LOG", fallback: None, meaning: "as --log" };
-pub(crate) const PROXY: Variable =
+const PROXY: Variable =
     Variable { name: "HTTPS_PROXY", fallback: Some("https_proxy"), meaning: "the machine's way out, http://host:port" };
+const ANY_PROXY: Variable =
+    Variable { name: "ALL_PROXY", fallback: Some("all_proxy"), meaning: "the same, where HTTPS_PROXY is not set" };
 const NO_COLOR: Variable =
     Variable { name: "NO_COLOR", fallback: None, meaning: "no colours, whatever the terminal (read by the libraries)" };
 const SETTINGS: Variable = Variable {
@@ -60,7 +64,7 @@ const SETTINGS: Variable = Variable {
 };
 
 /// All of them, for the help and the reference page.
-const ALL: [Variable; 13] = [
+const ALL: [Variable; 14] = [
     TENANT_ID,
     CLIENT_ID,
     CLIENT_SECRET,
@@ -72,6 +76,7 @@ const ALL: [Variable; 13] = [
     NO_CACHE,
     LOG,
     PROXY,
+    ANY_PROXY,
     NO_COLOR,
     SETTINGS,
 ];
@@ -97,6 +102,26 @@ impl Variable {
             None => Ok(self.read()?.map(|(value, _)| value)),
         }
     }
+}
+
+/// The machine's way out by https: the proxy's address, and the name of the variable that has it.
+///
+/// The HTTP library goes past a proxy that it cannot use without a word, so that is refused here, by its own reading:
+/// `http://host:port` or `https://host:port`; without a scheme it is http. The error never holds the address.
+pub(crate) fn proxy() -> Result<Option<(String, &'static str)>, Failure> {
+    let found = match PROXY.read()? {
+        Some(found) => Some(found),
+        None => ANY_PROXY.read()?,
+    };
+    let Some((address, name)) = found else { return Ok(None) };
+    let why = match address.parse::<Uri>() {
+        Err(_) => "it is not a URL of a host and a port",
+        Ok(uri) if !matches!(uri.scheme_str(), None | Some("http" | "https")) => "its scheme is neither http nor https",
+        Ok(uri) if uri.host().is_none_or(str::is_empty) => "it has no host",
+        Ok(_) => return Ok(Some((address, name))),
+    };
+    Err(Failure::usage(format!("{name} names a proxy that cannot be used: {why}"))
+        .hint("write http://host:port, or unset it"))
 }
 
 /// The table for the help.

@@ -25,16 +25,16 @@ pub(crate) struct AppArgs {
     #[arg(long, value_name = "ID", help_heading = "App")]
     client_id: Option<String>,
     /// A file that holds the client secret (there is no flag for the secret itself: others could see it)
-    #[arg(long, value_name = "FILE", help_heading = "App", conflicts_with = "certificate")]
+    #[arg(long, value_name = "FILE", help_heading = "App", conflicts_with_all = ["certificate", "key", "password_file"])]
     client_secret_file: Option<PathBuf>,
     /// A certificate with its key: a PFX file, or PEM
     #[arg(long, value_name = "FILE", help_heading = "App")]
     certificate: Option<PathBuf>,
     /// The certificate's key, if it is in a PEM file of its own
-    #[arg(long, value_name = "FILE", help_heading = "App", requires = "certificate")]
+    #[arg(long, value_name = "FILE", help_heading = "App")]
     key: Option<PathBuf>,
     /// A file that holds the password of the PFX file or of the key
-    #[arg(long, value_name = "FILE", help_heading = "App", requires = "certificate")]
+    #[arg(long, value_name = "FILE", help_heading = "App")]
     password_file: Option<PathBuf>,
     /// Send the certificate's chain too, for apps registered by subject name and issuer
     #[arg(long, help_heading = "App")]
@@ -77,6 +77,7 @@ impl App {
     /// A client id among the flags or in the environment describes the app; otherwise appsettings.json does. `config`
     /// given as a flag beats the environment.
     pub(crate) fn resolve(args: AppArgs, terminal: Terminal) -> Result<Self, Failure> {
+        env_vars::proxy()?;
         let ca_file = env_vars::CA_FILE.or(args.ca_file.as_deref().map(text).transpose()?)?;
         let ca = ca_file.as_ref().map(|path| files::read(Path::new(path))).transpose()?;
         let mut transport = ReqwestTransport::builder();
@@ -169,6 +170,12 @@ fn credential(builder: ConfidentialClientBuilder, args: &AppArgs) -> Result<Conf
         };
         return Ok(builder.certificate(load(&path, args.key.as_deref(), password.as_ref())?));
     }
+    for (flag, file) in [("--key", &args.key), ("--password-file", &args.password_file)] {
+        if file.is_some() {
+            return Err(Failure::usage(format!("{flag} belongs to a certificate, and there is none"))
+                .hint(format!("give --certificate, or set {}", env_vars::CERTIFICATE.name)));
+        }
+    }
     match env_vars::CLIENT_SECRET.read()? {
         Some((secret, _)) => Ok(builder.client_secret(secret)),
         None => Err(Failure::usage("no credential for the app").hint(format!(
@@ -207,7 +214,8 @@ fn from_settings(
     recorder: &Recorder<std::sync::Arc<ReqwestTransport>>,
     cache: Option<TokenCache>,
 ) -> Result<TokenAcquirerFactory, Failure> {
-    if args.client_secret_file.is_some() || args.certificate.is_some() {
+    let credential = [&args.client_secret_file, &args.certificate, &args.key, &args.password_file];
+    if credential.into_iter().any(Option::is_some) {
         return Err(Failure::usage("a credential was given for the app of appsettings.json, which has its own")
             .hint("give --client-id too"));
     }

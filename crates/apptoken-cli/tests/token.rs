@@ -111,6 +111,45 @@ async fn wrong_settings_are_code_2_and_nothing_is_sent() {
     assert_eq!(local.entra.token_requests(), 0);
 }
 
+/// The HTTP library would go past each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_used_is_not_gone_past() {
+    let local = Local::start().await;
+    local.write_settings();
+    let token = run(&mut local.as_daemon(&["token", "-s", SCOPE, "-q"])).out;
+    let authority = local.entra.authority();
+    let commands: [&[&str]; 4] = [
+        &["token", "-s", SCOPE],
+        &["call", "MyWebApi"],
+        &["call", "https://localhost:9/", "-s", SCOPE],
+        &["decode", "--authority", &authority, token.trim_end()],
+    ];
+    for arguments in commands {
+        for (name, address, why) in [
+            ("HTTPS_PROXY", format!("htp://user:{CANARY}@localhost:1"), "its scheme is neither http nor https"),
+            ("https_proxy", format!("socks5://user:{CANARY}@localhost:1"), "its scheme is neither http nor https"),
+            ("all_proxy", format!("ftp://user:{CANARY}@localhost"), "its scheme is neither http nor https"),
+            ("HTTPS_PROXY", format!("http://user:{CANARY} x@localhost:1"), "it is not a URL of a host and a port"),
+            ("HTTPS_PROXY", format!("localhost:1/{CANARY}"), "it is not a URL of a host and a port"),
+            ("HTTPS_PROXY", format!("/{CANARY}"), "it has no host"),
+        ] {
+            let mut command = match arguments {
+                ["call", "MyWebApi"] => local.apptoken(arguments),
+                _ => local.as_daemon(arguments),
+            };
+            for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+                command.env_remove(variable);
+            }
+            let said = run(command.env(name, &address));
+            assert_eq!(said.code, Some(2), "{arguments:?} {}", said.err);
+            let words = format!("{name} names a proxy that cannot be used: {why}");
+            assert!(said.err.contains(&words), "{words}\n{}", said.err);
+            assert_eq!(testkit::leak(&said.err), None);
+        }
+    }
+    assert_eq!(local.entra.token_requests(), 1, "that before");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ca_that_is_not_trusted_has_its_flag_named() {
     let local = Local::start().await;
@@ -199,7 +238,18 @@ async fn a_certificate_from_cert_new_will_do() {
         let expected = format!("&client_assertion=[redacted: a JWT, alg PS256, x5t#S256 {}]", certificate.x5t_s256());
         assert!(token.err.contains(&expected), "{}", token.err);
     }
+    for (variable, file, flags) in [
+        ("APPTOKEN_CERTIFICATE", "daemon.crt", ["--key", "daemon.key"]),
+        ("AZURE_CLIENT_CERTIFICATE_PATH", "daemon.pfx", ["--password-file", "pw"]),
+    ] {
+        let mut command = local.as_daemon(&[&["token", "-s", SCOPE], &flags[..]].concat());
+        let token = run(command.env_remove("APPTOKEN_CLIENT_SECRET").env(variable, local.file(file)));
+        assert_eq!(token.code, Some(0), "{variable}\n{}", token.err);
+    }
     for (arguments, says) in [
+        (&["--key", "daemon.key"][..], "--key belongs to a certificate, and there is none"),
+        (&["--password-file", "pw"], "--password-file belongs to a certificate, and there is none"),
+        (&["--client-secret-file", "pw", "--key", "daemon.key"], "cannot be used with"),
         (
             &["--certificate", "daemon.pfx"][..],
             "if it has a password, give it by --password-file or APPTOKEN_CERTIFICATE_PASSWORD",
@@ -224,7 +274,9 @@ async fn appsettings_json_will_do() {
         .apptoken(&["token", "-s", SCOPE, "-c", "appsettings.json"])
         .env("AzureAd__ClientCredentials__0__ClientSecret", format!("{CANARY}-other")));
     assert_eq!(overridden.code, Some(1), "the variable wins: {}", overridden.err);
-    let both = run(&mut local.apptoken(&["token", "-s", SCOPE, "--certificate", "x.pfx"]));
-    assert_eq!(both.code, Some(2));
-    assert!(both.err.contains("--client-id"), "{}", both.err);
+    for flag in ["--certificate", "--key", "--password-file"] {
+        let both = run(&mut local.apptoken(&["token", "-s", SCOPE, flag, "x.pfx"]));
+        assert_eq!(both.code, Some(2));
+        assert!(both.err.contains("--client-id"), "{}", both.err);
+    }
 }

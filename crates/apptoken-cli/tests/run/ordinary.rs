@@ -396,10 +396,14 @@ fn mistakes_are_named_before_anything_runs() {
     }
     let nothing = run(&mut apptoken(&["run"]));
     assert_eq!(nothing.code, Some(2));
-    let proxied = run(playing(&[], "exit 0").env("HTTPS_PROXY", format!("socks5://{CANARY}:1")));
-    assert!(
-        proxied.err.contains("HTTPS_PROXY names a proxy that cannot stand behind ours: its scheme"),
-        "{}",
-        proxied.err
-    );
+    for (variable, address, said) in [
+        ("HTTPS_PROXY", format!("socks5://{CANARY}:1"), "cannot be used: its scheme is neither http nor https"),
+        ("ALL_PROXY", format!("socks5://{CANARY}:1"), "cannot be used: its scheme is neither http nor https"),
+        ("HTTPS_PROXY", format!("https://{CANARY}:1"), "cannot stand behind ours: its scheme is not http"),
+    ] {
+        let mut command = playing(&[], "exit 0");
+        let proxied = run(command.env_remove("HTTPS_PROXY").env_remove("https_proxy").env(variable, address));
+        assert_eq!(proxied.code, Some(2), "{}", proxied.err);
+        assert!(proxied.err.contains(&format!("{variable} names a proxy that {said}")), "{said}\n{}", proxied.err);
+    }
 }

@@ -52,6 +52,7 @@ impl Keys {
         if !authority.starts_with("https://") {
             return Err(Failure::usage(format!("the authority {authority:?} does not begin with https://")));
         }
+        env_vars::proxy()?;
         let mut transport = ReqwestTransport::builder();
         let ca = match ca {
             Some(path) => Some(path),

@@ -100,14 +100,8 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         None => None,
     };
     let trust = Trust::new(&ca.certificate().to_pem(), given.as_deref())?;
+    let outer = if args.offline || args.isolated { None } else { outer_proxy()? };
     let entra = Entra::find(&args, &ca).await?;
-    let outer = match env_vars::PROXY.read()? {
-        Some((value, name)) if !args.offline && !args.isolated => Some(OuterProxy::parse(&value).map_err(|why| {
-            Failure::usage(format!("{name} names a proxy that cannot stand behind ours: {why}"))
-                .hint("unset it, or use --offline")
-        })?),
-        _ => None,
-    };
     let plan = Plan {
         entra: entra.address()?,
         mapped: secure(&args.map, &ca, &trust)?,
@@ -155,6 +149,15 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
         0 => Ok(()),
         code => Err(Failure::Ended(code)),
     }
+}
+
+/// The proxy that the machine has: names that are not answered here go on through it.
+fn outer_proxy() -> Result<Option<OuterProxy>, Failure> {
+    let Some((address, name)) = env_vars::proxy()? else { return Ok(None) };
+    OuterProxy::parse(&address).map(Some).map_err(|why| {
+        Failure::usage(format!("{name} names a proxy that cannot stand behind ours: {why}"))
+            .hint("unset it, or use --offline")
+    })
 }
 
 /// The files of one run: certificates, which a program that goes on as someone else must still reach.
