@@ -439,7 +439,11 @@ impl Tenant {
     pub(super) fn admit_first_party(&mut self, application: &Application, now: i64) {
         let digest = sha256(&format!("{}/{}", self.id, application.app_id));
         let id = uuid::Builder::from_random_bytes(std::array::from_fn(|i| digest[i])).into_uuid();
-        self.admit(application, ServicePrincipal::new(id, application.app_id, now));
+        for uri in &application.identifier_uris {
+            // what an older folder has under this name stays
+            self.resources.entry(resource_key(uri)).or_insert(application.app_id);
+        }
+        self.principals.insert(application.app_id, Arc::new(ServicePrincipal::new(id, application.app_id, now)));
     }
 
     pub(super) fn has_resource(&self, uri: &str) -> bool {

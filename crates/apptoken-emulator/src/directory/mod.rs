@@ -252,7 +252,11 @@ impl Snapshot {
 
     /// The values of the roles that `principal` was granted on `api`, in the API's order.
     pub(crate) fn roles<'a>(principal: &ServicePrincipal, api: &'a Application) -> Vec<&'a str> {
-        let granted = |role: &AppRole| principal.app_role_assignments.iter().any(|a| a.grants(api.app_id, role.id));
-        api.app_roles.iter().filter(|role| granted(role)).map(|role| role.value.as_str()).collect()
+        let granted = principal.app_role_assignments.iter().filter(|assignment| assignment.resource == api.app_id);
+        let granted: Vec<_> = granted.map(|assignment| assignment.app_role).collect();
+        if granted.is_empty() {
+            return Vec::new(); // Graph has hundreds of roles
+        }
+        api.app_roles.iter().filter(|role| granted.contains(&role.id)).map(|role| role.value.as_str()).collect()
     }
 }

@@ -100,7 +100,8 @@ impl Browser {
     /// Chooses the option whose words are these.
     pub(super) async fn choose(&self, css: &str, words: &str) {
         let script = "const s = document.querySelector(arguments[0]);\
-                      const o = [...s.options].find((o) => o.text.includes(arguments[1]));\
+                      const all = [...s.options], words = arguments[1];\
+                      const o = all.find((o) => o.text === words) ?? all.find((o) => o.text.includes(words));\
                       s.value = o.value; return o.value;";
         assert!(self.script(script, json!([css, words])).await.is_string(), "{words} is not in {css}");
     }
