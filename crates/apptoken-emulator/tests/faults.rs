@@ -123,6 +123,11 @@ async fn a_fault_is_for_a_tenant_an_app_or_a_resource() {
     faults.add(FaultRule::new(ill()).tenant(common::FABRIKAM.to_string()));
     assert_eq!(entra.token(&[]).await.json, Value::Null, "the one for this app, though another was asked for earlier");
     assert_eq!(entra.token(&[]).await.status, 200);
+    faults.add(FaultRule::new(Fault::Garbage).app(daemon).times(1));
+    let in_header = entra.post(TOKEN, good(&[("client_id", ""), ("client_secret", "")]));
+    let answer = entra.send(in_header.basic_auth(daemon, Some("anything"))).await;
+    assert_eq!(answer.json, Value::Null, "the one for this app, which says in a header who it is");
+    assert_eq!(entra.last_sign_in().app_id, Some(daemon.to_string()));
     let there = entra.post("/fabrikam.onmicrosoft.com/oauth2/token", good(&[]));
     assert_eq!(entra.send(there).await.status, 503, "by the tenant's id, asked by its name, at either endpoint");
     let asked = entra.post(TOKEN, good(&[])).header("x-apptoken-fault", "status=429; retry-after=7");

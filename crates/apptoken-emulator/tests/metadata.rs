@@ -59,6 +59,7 @@ async fn unknown_tenants_have_their_own_word_here() {
         ("99999999-9999-4999-8999-999999999999", "invalid_tenant", 90002),
         ("nowhere.example", "invalid_tenant", 90002),
         ("undefined", "invalid_request", 900023),
+        ("%7Btenant%7D", "invalid_request", 900023),
     ] {
         for document in
             ["v2.0/.well-known/openid-configuration", ".well-known/openid-configuration", "discovery/v2.0/keys"]
@@ -68,6 +69,20 @@ async fn unknown_tenants_have_their_own_word_here() {
             assert_eq!(answer.json["error_codes"], json!([code]));
         }
     }
+}
+
+#[tokio::test]
+async fn a_tenant_may_be_percent_encoded_and_personal_accounts_have_a_tenant() {
+    let entra = start().await;
+    let issuer = async |tenant: &str| {
+        entra.get(&format!("/{tenant}/v2.0/.well-known/openid-configuration")).await.json["issuer"].clone()
+    };
+    assert_eq!(issuer("contoso%2Ecom").await, issuer("contoso.com").await);
+    let consumers = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+    assert_eq!(
+        (issuer("consumers").await, issuer("9188040d-6c67-4c5b-b112-36a304b66dad").await),
+        (json!(consumers), json!(consumers))
+    );
 }
 
 #[tokio::test]

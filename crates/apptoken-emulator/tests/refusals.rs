@@ -38,6 +38,7 @@ fn cases() -> Vec<Case> {
     vec![
         // the tenant
         at("/undefined/oauth2/v2.0/token", "neither GUID nor domain", &[], 400, "invalid_request", 900023).log("tenant", "undefined"),
+        at("/%7Btenant%7D/oauth2/v2.0/token", "a template's own", &[], 400, "invalid_request", 900023).log("tenant", "{tenant}"),
         at("/00000000-0000-0000-0000-000000000000/oauth2/v2.0/token", "the empty GUID", &[], 400, "invalid_request", 900021),
         at(&format!("/{STRANGER}/oauth2/v2.0/token"), "unknown GUID", &[], 400, "invalid_request", 90002).log("tenant", STRANGER),
         at("/nowhere.example/oauth2/v2.0/token", "unknown domain", &[], 400, "invalid_request", 90002).log("tenant", "nowhere.example"),
@@ -45,6 +46,7 @@ fn cases() -> Vec<Case> {
         at("/Common/oauth2/v2.0/token", "no tenant named, in another case, multi-tenant", &[("client_id", &GUEST.to_string())], 400, "invalid_request", 50059).log("tenant", "Common"),
         at("/organizations/oauth2/v2.0/token", "no tenant named", &[("client_id", STRANGER)], 400, "invalid_request", 50059),
         at("/consumers/oauth2/v2.0/token", "personal accounts", &[], 400, "invalid_request", 9001023),
+        at("/9188040D-6c67-4c5b-b112-36a304b66dad/oauth2/v2.0/token", "their tenant by its id", &[], 400, "invalid_request", 9001023),
         // the grant
         case("no grant_type", &[("grant_type", "")], 400, "invalid_request", 900144).log("parameters", "client_id, client_secret, scope"),
         case("another grant", &[("grant_type", "password")], 400, "unsupported_grant_type", 70003).no_page().log("grant_type", "password"),
@@ -95,6 +97,7 @@ fn cases() -> Vec<Case> {
         case("disabled before no credential", &[("client_id", &DISABLED.to_string()), ("client_secret", "")], 400, "unauthorized_client", 7000112),
         case("no credential before bad claims", &[("client_secret", ""), ("claims", "{")], 401, "invalid_client", 7000216),
         case("bad secret before bad claims", &[("client_secret", &format!("{CANARY}-x")), ("claims", "{")], 401, "invalid_client", 7000215),
+        case("claims as a challenge has them", &[("claims", "eyJhY2Nlc3NfdG9rZW4iOnt9fQ==")], 400, "invalid_request", 9002313).log("claims", "base64"),
         case("bad claims before bad resource", &[("claims", "{"), ("scope", "api://nothing/.default")], 400, "invalid_request", 9002313),
         case("bad secret before bad scope", &[("client_secret", &format!("{CANARY}-x")), ("scope", "x")], 401, "invalid_client", 7000215),
         case("bad scope before bad resource", &[("scope", "api://nothing/Read")], 400, "invalid_scope", 1002012),

@@ -12,7 +12,7 @@ use super::{Exchange, Response, json, refuse, set, set_id, text};
 use crate::aadsts::{Code, Refusal};
 use crate::directory::TokenVersion;
 use crate::hosts::{LOGIN_HOSTS, host_of, is_login_host, mtls_host_of};
-use crate::sts::Named;
+use crate::sts::{CONSUMERS, Named};
 
 /// `/{tenant}/v2.0/.well-known/openid-configuration` and, for v1 tokens, `/{tenant}/.well-known/openid-configuration`.
 pub(super) fn configuration(exchange: &Exchange, tenant: &str, version: TokenVersion) -> Response {
@@ -138,7 +138,7 @@ fn names(exchange: &Exchange, tenant: &str, version: TokenVersion) -> Result<(St
     Ok(match named {
         Named::One(tenant) => (tenant.id.to_string(), issuers.of(version, tenant.id)),
         Named::Any(name) => (name.into(), issuers.template(version)),
-        Named::Consumers => ("consumers".into(), issuers.template(version).replace("{tenantid}", CONSUMERS)),
+        Named::Consumers(name) => (name.into(), issuers.template(version).replace("{tenantid}", CONSUMERS)),
     })
 }
 
@@ -178,9 +178,6 @@ const METADATA_HEADERS: &[(&str, &str)] = &[
 ];
 
 const CLOUD: &str = "microsoftonline.com";
-
-/// The tenant of personal accounts.
-const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 const CLAIMS: &[&str] = &[
     "sub",

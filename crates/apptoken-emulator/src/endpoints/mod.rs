@@ -7,6 +7,7 @@ mod metadata;
 pub(crate) mod token;
 mod workload;
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -119,9 +121,9 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: impl Request
     let route = Route::of(&segments, is_graph_host(&host));
     let changes = matches!(route, Route::Graph | Route::Portal(_) | Route::Admin(_)) && !exchange.is_read();
     let reply = match route {
-        Route::Token(tenant, version) => token::answer(&exchange, tenant, version, body).await,
-        Route::Configuration(tenant, version) => metadata::configuration(&exchange, tenant, version).into(),
-        Route::Keys(tenant, version) => metadata::keys(&exchange, tenant, version).into(),
+        Route::Token(tenant, version) => token::answer(&exchange, &decoded(tenant), version, body).await,
+        Route::Configuration(tenant, version) => metadata::configuration(&exchange, &decoded(tenant), version).into(),
+        Route::Keys(tenant, version) => metadata::keys(&exchange, &decoded(tenant), version).into(),
         Route::InstanceDiscovery => metadata::instance_discovery(&exchange).into(),
         Route::Graph => graph::answer(&exchange, body).await.into(),
         Route::Workload(segments) => workload::answer(&exchange, segments).await.into(),
@@ -137,6 +139,11 @@ async fn route(state: Arc<State>, head: http::request::Parts, body: impl Request
         true => exchange.state.saved().await.map_or_else(|why| not_saved(&why).into(), |()| reply),
         false => reply,
     }
+}
+
+/// A segment of a path in plain characters: a template's `{tenant}` comes percent-encoded.
+fn decoded(segment: &str) -> Cow<'_, str> {
+    percent_decode_str(segment).decode_utf8_lossy()
 }
 
 impl Exchange {

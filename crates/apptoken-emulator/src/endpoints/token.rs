@@ -31,19 +31,21 @@ pub(crate) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
         Ok(form) => (Ok(form), None),
         Err((refusal, status)) => (Err(refusal), status),
     };
-    let fault = due(exchange, tenant, form.as_ref().ok());
+    let basic = exchange.header(header::AUTHORIZATION.as_str()).map_or(Ok(None), Basic::parse);
+    let client_id = client_id(form.as_ref().ok(), basic.as_ref().ok());
+    let fault = due(exchange, tenant, form.as_ref().ok(), client_id.unwrap_or_default());
     if let Some(Fault::Latency(latency)) = &fault {
         tokio::time::sleep(*latency).await;
     }
     let sent = form.as_ref().ok();
     let ids = exchange.ids(sent.and_then(|form| form.get("client-request-id")));
     let mut log = entry(exchange, tenant, ids);
-    log.app_id = sent.and_then(|form| form.get("client_id")).map(sts::shown_client_id);
+    log.app_id = client_id.map(sts::shown_client_id);
     let issuer_keys = match &form {
         Ok(form) => foreign_keys(exchange, form).await,
         Err(_) => None,
     };
-    let asked = Asked { tenant, version, issuer_keys: issuer_keys.as_ref(), refused_with: None, ids };
+    let asked = Asked { tenant, version, basic: &basic, issuer_keys: issuer_keys.as_ref(), refused_with: None, ids };
     let reply = match fault {
         None | Some(Fault::Latency(_) | Fault::ConditionalAccess | Fault::Refusal(_)) => judge(
             exchange,
@@ -67,8 +69,13 @@ pub(crate) async fn answer(exchange: &Exchange, tenant: &str, version: TokenVers
     reply
 }
 
+/// Who asks, wherever it says so.
+fn client_id<'a>(form: Option<&'a Form>, basic: Option<&'a Option<Basic>>) -> Option<&'a str> {
+    form?.get("client_id").or_else(|| Some(basic?.as_ref()?.client_id.as_str()))
+}
+
 /// The fault that this request asks for by a header, or that waits for it.
-fn due(exchange: &Exchange, tenant: &str, form: Option<&Form>) -> Option<Fault> {
+fn due(exchange: &Exchange, tenant: &str, form: Option<&Form>, app: &str) -> Option<Fault> {
     if let Some(asked) = exchange.header(FAULT_HEADER) {
         return Some(Fault::from_header(asked));
     }
@@ -84,7 +91,6 @@ fn due(exchange: &Exchange, tenant: &str, form: Option<&Form>) -> Option<Fault> 
     let field = |name: &str| form.and_then(|form| form.get(name));
     let resource = field("scope").and_then(|scope| scope.split(' ').find_map(|one| one.strip_suffix("/.default")));
     let resource = resource.or_else(|| field("resource")).unwrap_or_default();
-    let app = field("client_id").unwrap_or_default();
     state.faults.take(&Target { tenant: &names, app, resource, identities: false })
 }
 
@@ -93,6 +99,7 @@ fn due(exchange: &Exchange, tenant: &str, form: Option<&Form>) -> Option<Fault> 
 struct Asked<'a> {
     tenant: &'a str,
     version: TokenVersion,
+    basic: &'a Result<Option<Basic>, Refusal>,
     issuer_keys: Option<&'a Published>,
     /// What would be granted is refused, on demand.
     refused_with: Option<Code>,
@@ -115,20 +122,17 @@ fn judge(
     status: Option<StatusCode>,
     log: &mut SignIn,
 ) -> Response {
-    let Asked { tenant, version, issuer_keys, refused_with, ids } = *asked;
+    let Asked { tenant, version, basic, issuer_keys, refused_with, ids } = *asked;
     let state = &exchange.state;
     let telemetry = exchange.header("x-client-current-telemetry").is_some()
         || form.as_ref().is_ok_and(|form| form.get("x-client-current-telemetry").is_some());
     let outcome = form.and_then(|form| {
-        let basic = match exchange.header(header::AUTHORIZATION.as_str()) {
-            Some(header) => Basic::parse(header)?,
-            None => None,
-        };
+        let basic = basic.as_ref().map_err(Refusal::clone)?.as_ref();
         let request = TokenRequest {
             tenant,
             endpoint: version,
             form: &form,
-            basic: basic.as_ref(),
+            basic,
             certificate: exchange.head.extensions.get(),
             mtls_host: is_mtls_host(exchange.host()),
             issuer_keys,

@@ -79,8 +79,8 @@ pub(crate) enum Named<'a> {
     One(&'a Tenant),
     /// `common`, `organizations`: any tenant.
     Any(&'a str),
-    /// `consumers`: personal accounts.
-    Consumers,
+    /// `consumers`, or the id of that tenant: personal accounts.
+    Consumers(&'a str),
 }
 
 impl<'a> Named<'a> {
@@ -89,8 +89,8 @@ impl<'a> Named<'a> {
         if is("common") || is("organizations") {
             return Ok(Self::Any(name));
         }
-        if is("consumers") {
-            return Ok(Self::Consumers);
+        if is("consumers") || is(CONSUMERS) {
+            return Ok(Self::Consumers(name));
         }
         match guid(name) {
             Some(id) if id.is_nil() => return Err(Refusal::new(Code::TenantEmpty, &[name])),
@@ -122,7 +122,7 @@ impl<'a> Named<'a> {
                 }
                 Err(Refusal::new(Code::TenantMissing, &[name]).evidence("tenant", "one tenant's id or domain", name))
             }
-            Self::Consumers => Err(Refusal::new(Code::GrantNotOnConsumers, &["client_credentials"])),
+            Self::Consumers(_) => Err(Refusal::new(Code::GrantNotOnConsumers, &["client_credentials"])),
         }
     }
 }
@@ -302,6 +302,9 @@ impl Application {
         self.home_tenant == Some(tenant) || !self.sign_in_audience.is_one_tenant()
     }
 }
+
+/// The tenant of personal accounts.
+pub(crate) const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// An assertion that goes with a certificate on TLS.
 const JWT_POP: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-pop";

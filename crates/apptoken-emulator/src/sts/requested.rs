@@ -1,6 +1,7 @@
 //! The parameter `claims` (OpenID Connect Core §5.5): what a client is capable of, and what an API's challenge wants of
 //! the token. Members that mean nothing here are passed over, as at Entra: MSAL Node sends some.
 
+use apptoken_jose::base64url;
 use serde_json::Value;
 
 use crate::aadsts::{Code, Refusal};
@@ -17,9 +18,15 @@ pub(super) struct Requested {
 impl Requested {
     pub(super) fn parse(claims: Option<&str>) -> Result<Self, Refusal> {
         let Some(text) = claims else { return Ok(Self::default()) };
-        let malformed = || Refusal::new(Code::RequestMalformed, &["'claims' is not a JSON object"]);
-        let claims: Value = serde_json::from_str(text).map_err(|_| malformed())?;
-        let token = claims.as_object().ok_or_else(malformed)?.get("access_token");
+        let malformed = |presented: &str| {
+            Refusal::new(Code::RequestMalformed, &["'claims' is not a JSON object"]).evidence(
+                "claims",
+                "a JSON object",
+                presented,
+            )
+        };
+        let claims: Value = serde_json::from_str(text).map_err(|_| malformed(what_it_is(text)))?;
+        let token = claims.as_object().ok_or_else(|| malformed("other JSON"))?.get("access_token");
         let claim = |name: &str| token.and_then(|token| token.get(name));
         let capable = |values: &Vec<Value>| {
             values.iter().any(|value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case("cp1")))
@@ -31,6 +38,16 @@ impl Requested {
             handles_challenges: values.is_some_and(capable),
             not_before: claim("nbf").and_then(|claim| claim.get("value")).and_then(time),
         })
+    }
+}
+
+/// For people: what is no JSON.
+fn what_it_is(text: &str) -> &'static str {
+    let decoded = base64url::decode_lenient(text).ok();
+    match decoded.is_some_and(|decoded| serde_json::from_slice::<Value>(&decoded).is_ok_and(|value| value.is_object()))
+    {
+        true => "one in base64, as an API's challenge has it: it is to be decoded first",
+        false => "no JSON",
     }
 }
 
@@ -50,5 +67,8 @@ mod tests {
         for bad in ["[]", "x", r#"{"access_token":"#] {
             assert_eq!(Requested::parse(Some(bad)).unwrap_err().code, Code::RequestMalformed, "{bad}");
         }
+        // {"access_token":{}}
+        let undecoded = Requested::parse(Some("eyJhY2Nlc3NfdG9rZW4iOnt9fQ==")).unwrap_err();
+        assert!(undecoded.evidence[0].presented.contains("base64"), "{undecoded:?}");
     }
 }
