@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use apptoken::cache::{MsalCacheFile, TokenCache};
+use apptoken::cache::TokenCache;
 use apptoken::http::ReqwestTransport;
 use apptoken::{Certificate, ConfidentialClient, ConfidentialClientBuilder, SecretString};
 use apptoken_daemon::TokenAcquirerFactory;
@@ -90,8 +90,8 @@ impl App {
 
         let cache = match &args.msal_cache {
             _ if args.no_cache || args.show_request => None,
-            Some(path) => Some(TokenCache::msal_file(MsalCacheFile::new(path)).build()),
-            None => token_cache::open(ca.as_deref())?,
+            Some(path) => Some(token_cache::open_msal_file(path, terminal)),
+            None => token_cache::open(ca.as_deref(), terminal)?,
         };
         let client_id = match (&args.config, &args.client_id) {
             (Some(_), _) => None,

@@ -61,10 +61,45 @@ async fn who_cannot_or_will_not_use_it_asks() {
     // another secret opens nothing, although the app is the same
     let wrong = run(caching(&local, &["token", "-s", SCOPE]).env("APPTOKEN_CLIENT_SECRET", format!("{CANARY}-wrong")));
     assert_eq!(wrong.code, Some(1), "{}", wrong.err);
-    // a folder that cannot be used costs a request
-    std::fs::write(local.file("file"), "").unwrap();
-    let nowhere = run(caching(&local, &["token", "-s", SCOPE]).env("APPTOKEN_CACHE_DIR", local.file("file")));
-    assert_eq!(nowhere.code, Some(0), "{}", nowhere.err);
+}
+
+/// A place that cannot be used costs a request, and whoever named it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_cannot_be_used_is_told() {
+    let local = Local::start().await;
+    let (file, folder) = (local.file("file"), local.file("folder"));
+    std::fs::write(&file, "").unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    let below = format!("{file}/below");
+    let token = |environment: &[(&str, &str)], flags: &[&str]| {
+        let mut command = caching(&local, &[&["token", "-s", SCOPE], flags].concat());
+        command.envs(environment.iter().copied());
+        let said = run(&mut command);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(said.out.starts_with("eyJ"), "{}", said.out);
+        said.err
+    };
+    for (environment, flags, place) in [
+        (&[("APPTOKEN_CACHE_DIR", file.as_str())][..], &[][..], &file),
+        (&[("APPTOKEN_CACHE_DIR", &below)], &[], &below),
+        (&[], &["--msal-cache", &folder], &folder),
+        (&[], &["--msal-cache", &below], &below),
+    ] {
+        let said = token(environment, flags);
+        let warning = format!("warning: no token can be kept in {place}: ");
+        assert!(said.matches(&warning).count() == 1 && said.contains("from the authority"), "{place}\n{said}");
+        assert_eq!(token(environment, &[flags, &["--quiet"]].concat()), "");
+    }
+    // it does not matter to who keeps nothing, nor where nobody named the place
+    assert!(!token(&[("APPTOKEN_CACHE_DIR", &file)], &["--no-cache"]).contains("warning"));
+    let mut unnamed = local.as_daemon(&["token", "-s", SCOPE]);
+    unnamed.env_remove("APPTOKEN_NO_CACHE").env_remove("APPTOKEN_CACHE_DIR");
+    let said = run(unnamed.env("HOME", &file).env("XDG_CACHE_HOME", &file).env("LOCALAPPDATA", &file));
+    assert!(said.code == Some(0) && !said.err.contains("warning"), "{}", said.err);
+    // and one that can be used is not touched
+    assert!(!token(&[], &[]).contains("warning"));
+    let kept = std::fs::read_dir(local.file("cache")).unwrap().count();
+    assert_eq!(kept, 1, "nothing but the token");
 }
 
 #[tokio::test(flavor = "multi_thread")]

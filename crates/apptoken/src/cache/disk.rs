@@ -152,6 +152,13 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Whether a file could be put in the place of `path`: one beside it is made, and removed at once.
+pub(super) fn try_beside(path: &Path) -> io::Result<()> {
+    let beside = beside(path);
+    private().write(true).create_new(true).open(&beside)?;
+    fs::remove_file(&beside)
+}
+
 /// Removes a file that may not be there, and says whether it was.
 pub(super) fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {

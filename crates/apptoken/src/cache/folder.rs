@@ -74,6 +74,16 @@ impl CacheFolder {
         &self.0.path
     }
 
+    /// Whether something can be kept there: makes the folder if it is not there, and a file in it that goes at once.
+    /// Clients go on without a folder that cannot be used, and only the log tells; a program may ask here, and tell its user.
+    ///
+    /// # Errors
+    /// Why not: it is no folder, say, or may not be written to.
+    pub fn check(&self) -> io::Result<()> {
+        disk::make_folder(self.path())?;
+        disk::try_beside(&self.path().join("check"))
+    }
+
     /// What is in it, expired tokens too, by scope and tenant.
     ///
     /// # Errors

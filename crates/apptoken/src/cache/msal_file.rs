@@ -79,6 +79,19 @@ impl MsalCacheFile {
         &self.path
     }
 
+    /// Whether something can be kept there: makes the file's folder if it is not there, and a file beside it that goes at
+    /// once. Clients go on without a file that cannot be used, and only the log tells; a program may ask here, and tell
+    /// its user.
+    ///
+    /// # Errors
+    /// Why not: it is a folder, say, or its folder may not be written to.
+    pub fn check(&self) -> io::Result<()> {
+        let path = self.resolved();
+        make_parent(&path)?;
+        Stamp::of(&path)?;
+        disk::try_beside(&path)
+    }
+
     pub(super) fn read(&self, key: &MsalKey, now: SystemTime) -> Result<Option<KeptToken>, CacheError> {
         let path = self.resolved();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,9 +151,7 @@ impl MsalCacheFile {
     ) -> Result<(), CacheError> {
         let path = self.resolved();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            disk::make_folder(folder)?;
-        }
+        make_parent(&path)?;
         let lock = self.lock(&path, now)?;
         // what is copied is what was looked at under the lock: a stamp may be the same by chance
         loaded.stamp = None;
@@ -216,6 +227,13 @@ impl MsalCacheFile {
     /// Where the file really is: a link stays a link.
     fn resolved(&self) -> PathBuf {
         fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+}
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => disk::make_folder(folder),
+        None => Ok(()),
     }
 }
 
