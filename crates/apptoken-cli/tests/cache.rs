@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use assert_cmd::Command;
-use common::{CLIENT_ID, GRAPH_SCOPE, Local, SCOPE, TENANT, assert_private, run};
+use common::{CLIENT_ID, GRAPH_SCOPE, Local, SCOPE, TENANT, apptoken, assert_private, run};
 use serde_json::Value;
 use testkit::CANARY;
 
@@ -142,11 +142,18 @@ async fn listed_and_cleared() {
     run(&mut caching(&local, &["token", "-s", GRAPH_SCOPE]));
     assert!(empty.err.starts_with("0 tokens in "), "{}", empty.err);
     let list = run(&mut caching(&local, &["cache", "list"]));
-    assert!(list.out.contains(&format!("{SCOPE} for {CLIENT_ID} in {TENANT} at ")), "{}", list.out);
+    let authority = format!("{}/{TENANT}", local.entra.authority());
+    assert!(list.out.contains(&format!("{SCOPE} for {CLIENT_ID} at {authority}, expires in ")), "{}", list.out);
     assert!(list.out.lines().count() == 2 && list.out.contains(", expires in 59 minutes"), "{}", list.out);
     assert_eq!(testkit::leak(&list.out), None);
     let json: Value = serde_json::from_str(&run(&mut caching(&local, &["cache", "list", "--json"])).out).unwrap();
     assert_eq!((json[0]["scope"].as_str(), json[1]["scope"].as_str()), (Some(SCOPE), Some(GRAPH_SCOPE)));
+    assert_eq!((&json[0]["authority"], &json[0]["tenant"]), (&authority.into(), &TENANT.into()));
+    assert_eq!((&json[0]["client_id"], json[0]["expires_on"].is_u64()), (&CLIENT_ID.into(), true));
+    let help = run(&mut apptoken(&["cache", "list", "--help"]));
+    for member in json[0].as_object().unwrap().keys() {
+        assert!(help.out.contains(member), "{member} is not explained\n{}", help.out);
+    }
     let cleared = run(&mut caching(&local, &["cache", "clear"]));
     assert!(cleared.err.contains("removed 2 tokens"), "{}", cleared.err);
     assert!(run(&mut caching(&local, &["token", "-s", SCOPE])).err.contains("from the authority"));

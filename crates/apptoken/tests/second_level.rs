@@ -686,7 +686,7 @@ async fn an_encrypted_folder_is_of_use_to_the_same_app_only() {
     assert_eq!(entries.len(), 2);
     let one = &entries[0];
     assert_eq!((&*one.client_id, &*one.tenant, &*one.scope), (common::DAEMON, common::CONTOSO, TODO));
-    assert!(one.authority.contains(&world.entra.authority()), "{one:?}");
+    assert_eq!(one.authority, format!("{}/{}", world.entra.authority(), common::CONTOSO));
     for entry in std::fs::read_dir(files.path()).unwrap() {
         let content = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!String::from_utf8_lossy(&content).contains("eyJ"), "in the clear");

@@ -24,6 +24,10 @@ enum Action {
     #[command(after_help = EXAMPLES)]
     List {
         /// As a JSON array
+        ///
+        /// Its members: scope; client_id; authority, the address with the tenant in it
+        /// (https://login.microsoftonline.com/contoso.onmicrosoft.com); tenant, as it was named; expires_on, in seconds
+        /// since 1970.
         #[arg(long)]
         json: bool,
     },
@@ -66,10 +70,9 @@ fn list(folder: &CacheFolder, json: bool, terminal: Terminal) -> Result<(), Fail
         let expires = clock::unix(entry.expires_on);
         let end = if expires <= now { "expired" } else { "expires" };
         terminal.result(format_args!(
-            "{} for {} in {} at {}, {end} {}",
+            "{} for {} at {}, {end} {}",
             words::plain(&entry.scope),
             words::plain(&entry.client_id),
-            words::plain(&entry.tenant),
             words::plain(&entry.authority),
             words::distance(expires, now),
         ))?;

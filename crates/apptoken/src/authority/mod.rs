@@ -110,18 +110,31 @@ impl Authority {
         self.kind.has_tenants().then_some((cloud.preferred_network, cloud.aliases))
     }
 
+    /// The address of its `tenant`, as a person writes it: what stands before `/oauth2/…`; aliases of a cloud have one.
+    pub(crate) fn address(&self, tenant: &str) -> String {
+        match self.path(tenant) {
+            Some([a, b, c, d]) => [self.url.scheme(), "://", &self.cloud().preferred_network, a, b, c, d].concat(),
+            None => self.url.as_str().trim_end_matches('/').to_owned(),
+        }
+    }
+
     /// The token endpoint of `tenant` at `host`; `None` for an OIDC authority, whose configuration has it.
     pub(super) fn token_endpoint_at(&self, host: &str, tenant: &Tenant) -> Option<String> {
-        let (scheme, tenant) = (self.url.scheme(), tenant.as_str());
-        let parts: &[&str] = match &self.kind {
+        let [a, b, c, d] = self.path(tenant.as_str())?;
+        let end = if self.kind == Kind::Adfs { "/oauth2/token" } else { "/oauth2/v2.0/token" };
+        Some([self.url.scheme(), "://", host, a, b, c, d, end].concat())
+    }
+
+    /// What stands between the host and `/oauth2/…`, in parts.
+    fn path<'a>(&'a self, tenant: &'a str) -> Option<[&'a str; 4]> {
+        Some(match &self.kind {
             Kind::Oidc => return None,
-            Kind::Adfs => &["/adfs/oauth2/token"],
-            Kind::Dsts => &["/dstsv2/", tenant, "/oauth2/v2.0/token"],
-            Kind::B2c(Policy { tfp: true, name }) => &["/tfp/", tenant, "/", name, "/oauth2/v2.0/token"],
-            Kind::B2c(Policy { tfp: false, name }) => &["/", tenant, "/", name, "/oauth2/v2.0/token"],
-            Kind::Entra | Kind::Ciam => &["/", tenant, "/oauth2/v2.0/token"],
-        };
-        Some([&[scheme, "://", host], parts].concat().concat())
+            Kind::Adfs => ["/adfs", "", "", ""],
+            Kind::Dsts => ["/dstsv2/", tenant, "", ""],
+            Kind::B2c(Policy { tfp: true, name }) => ["/tfp/", tenant, "/", name],
+            Kind::B2c(Policy { tfp: false, name }) => ["/", tenant, "/", name],
+            Kind::Entra | Kind::Ciam => ["/", tenant, "", ""],
+        })
     }
 }
 

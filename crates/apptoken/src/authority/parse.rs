@@ -384,6 +384,27 @@ mod tests {
     }
 
     #[test]
+    fn its_address_is_what_a_person_would_write() {
+        for (written, address) in [
+            ("https://login.windows.net/a.com", "https://login.microsoftonline.com/b.com"),
+            ("https://localhost:8443/a.com/v2.0", "https://localhost:8443/b.com"),
+            ("https://a.ciamlogin.com", "https://a.ciamlogin.com/b.com"),
+            ("https://a.b2clogin.com/tfp/a.com/B2C_1_a", "https://a.b2clogin.com/tfp/b.com/B2C_1_a"),
+            ("https://a.b2clogin.com/a.com/B2C_1_a", "https://a.b2clogin.com/b.com/B2C_1_a"),
+            ("https://a.example/dstsv2/a.com", "https://a.example/dstsv2/b.com"),
+            ("https://a.example/adfs/", "https://a.example/adfs"),
+        ] {
+            assert_eq!(Authority::parse(written, None, false).unwrap().address("b.com"), address, "{written}");
+        }
+        for (written, address) in [
+            ("https://idp.example", "https://idp.example"),
+            ("https://idp.example/realm/", "https://idp.example/realm"),
+        ] {
+            assert_eq!(Authority::parse_oidc(written, None, false).unwrap().address("b.com"), address);
+        }
+    }
+
+    #[test]
     fn the_tenant_that_is_given_apart_wins() {
         let authority = Authority::parse("https://login.microsoftonline.com/a.com", Some("b.com"), false).unwrap();
         assert_eq!(authority.tenant().as_str(), "b.com");

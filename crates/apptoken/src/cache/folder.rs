@@ -43,7 +43,8 @@ pub struct FolderEntry {
     pub tenant: String,
     /// The scope.
     pub scope: String,
-    /// The kind of authority, and its address.
+    /// The authority's address, with the tenant in it where it has tenants: `https://login.microsoftonline.com/contoso.com`;
+    /// `managed identity Imds` and the like of a platform's.
     pub authority: String,
     /// When it expires.
     pub expires_on: SystemTime,

@@ -25,6 +25,8 @@ pub(crate) struct Owner {
     pub(crate) client_id: String,
     /// Everything that tells one authority from another.
     pub(crate) authority: String,
+    /// Its address for those who look into the cache; [`TENANT`] stands for the tenant.
+    pub(crate) address: String,
     /// Whether the same name is another identity on another machine.
     pub(crate) of_this_machine: bool,
     /// What all of the client's requests say besides the standard fields.
@@ -32,6 +34,9 @@ pub(crate) struct Owner {
     /// For the MSALs' file: the authority's host and its other names; `None` if no MSAL would file its tokens so.
     pub(crate) hosts: Option<(String, Vec<String>)>,
 }
+
+/// In an [`Owner`]'s address.
+pub(crate) const TENANT: &str = "{tenant}";
 
 /// The second level as one client sees it.
 pub(crate) struct Level {
@@ -141,7 +146,7 @@ impl Level {
                 let named = tenant.to_lowercase();
                 let parts = [&*self.shared.partition, authority, client_id, flavour, &named, scope, extra];
                 let label = if *labelled {
-                    [&*owner.client_id, tenant, scope, &owner.authority].join("\t")
+                    [&*owner.client_id, tenant, scope, &owner.address.replace(TENANT, tenant)].join("\t")
                 } else {
                     String::new()
                 };

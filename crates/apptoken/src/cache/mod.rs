@@ -20,7 +20,7 @@ mod token_cache;
 pub use folder::{CacheFolder, FolderEntry};
 pub(crate) use followers::Follower;
 pub(crate) use kept::KeptToken;
-pub(crate) use level::{Held, Level, Owner, Place, Turn};
+pub(crate) use level::{Held, Level, Owner, Place, TENANT, Turn};
 pub use memory::MemoryCounters;
 pub(crate) use memory::{Bounds, Entry, KeyRef, Memory};
 pub use msal_file::MsalCacheFile;

@@ -206,6 +206,7 @@ impl ManagedIdentityClientBuilder {
                 let owner = Owner {
                     client_id: identity.id().to_owned(),
                     authority: format!("managed identity {kind}"),
+                    address: format!("managed identity {kind}"),
                     of_this_machine,
                     flavour: String::new(),
                     hosts: None,

@@ -16,7 +16,7 @@ use super::ConfidentialClient;
 use crate::Error;
 use crate::acquire::{self, Inner};
 use crate::authority::Net;
-use crate::cache::{Bounds, Level, Memory, Owner, TokenCache};
+use crate::cache::{Bounds, Level, Memory, Owner, TENANT, TokenCache};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::issuer::{App, Issuer};
@@ -195,6 +195,7 @@ impl ConfidentialClientBuilder {
                 let owner = Owner {
                     client_id: self.client_id.clone(),
                     authority: endpoints.authority().identity(),
+                    address: endpoints.authority().address(TENANT),
                     flavour: format!(
                         "{:?} {:?} {:?}",
                         self.capabilities.with(None, None),
