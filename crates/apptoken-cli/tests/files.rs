@@ -55,6 +55,34 @@ async fn what_init_writes_works() {
 }
 
 #[test]
+fn init_refuses_what_the_files_readers_would_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |arguments: &[&str]| run(apptoken(&[&["init"], arguments].concat()).current_dir(&folder));
+    let secret = format!("{CANARY}-taken-for-the-id");
+    for (arguments, says) in [
+        (["-t", "contoso"], "the tenant \"contoso\" is neither a GUID nor a domain name"),
+        (["-t", "common"], "AzureAd:TenantId names \"common\", which stands for many tenants"),
+        (["--client-id", &secret], "AzureAd:ClientId is not a GUID: what belongs there is the application (client) id"),
+        (["-s", "https://graph.microsoft.com/User.Read"], "MyWebApi:Scopes:0 cannot be used: the scope https://graph"),
+        (["-s", "api://<id>/.default"], "MyWebApi:Scopes:0 still holds the placeholder"),
+        (["--api-url", "localhost:44372"], "MyWebApi:BaseUrl is \"localhost:44372\": it must begin with https://"),
+        (
+            ["--api-url", "http://api.example"],
+            "MyWebApi:BaseUrl is \"http://api.example\": a token sent over plain http",
+        ),
+        (["--api-path", "../admin"], "MyWebApi:RelativePath is \"../admin\": it must stay below BaseUrl"),
+        (["--authority", "http://login.example"], "the authority \"http://login.example\" is plain http"),
+    ] {
+        let refused = init(&arguments);
+        assert_eq!(refused.code, Some(2), "{arguments:?} {}", refused.out);
+        assert!(refused.err.contains(says), "{says}\n{}", refused.err);
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is written");
+    let made = init(&["--certificate", "made-later.pfx", "--client-id", common::CLIENT_ID]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+}
+
+#[test]
 fn cert_new_writes_what_belongs_together() {
     let folder = tempfile::tempdir().unwrap();
     let password = format!("{CANARY}-pfx");
