@@ -1,4 +1,5 @@
 //! Wrong input: each kind has an error that names it and the next step, and nothing is sent.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;

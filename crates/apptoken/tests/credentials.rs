@@ -1,4 +1,5 @@
 //! Each credential gets a token, and what it sends is what the documents say.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! What the environment gives: which credential is chosen, why, and that it works.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! What a caller gets on a bad day, and how many requests are sent: every kind of fault, whatever token is held, over
 //! HTTPS, on a clock that stands still.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod ill;

@@ -1,5 +1,6 @@
 //! Federated assertions: GitHub Actions, Azure Pipelines, Kubernetes, a managed identity, another app. Each flow ends at
 //! a token endpoint that checks the assertion's issuer, subject, audience, time and signature.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "at_entra/federated.rs"]

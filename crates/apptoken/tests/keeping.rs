@@ -1,4 +1,5 @@
 //! What is kept, for how long, and what happens when the authority fails: over HTTPS, on a clock that stands still.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

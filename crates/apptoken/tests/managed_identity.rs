@@ -1,4 +1,5 @@
 //! Every managed-identity source in its own dialect, over HTTP, against servers that take nothing else.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "at_entra/managed_identity.rs"]

@@ -1,4 +1,5 @@
 //! What becomes of the answers of managed-identity sources: tries again, lifetimes in every form, refusals in words.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod stub;

@@ -1,5 +1,6 @@
 //! A managed identity in a container with nothing in it: the process's own variables, no trusted roots, and a proxy that
 //! must not be asked.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod stub;

@@ -1,4 +1,5 @@
 //! The cache file that all MSALs share: what others wrote is used, what is theirs stays, and writers take turns.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;

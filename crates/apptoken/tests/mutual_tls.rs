@@ -1,4 +1,5 @@
 //! Certificates on TLS: tokens bound to them, and bearer tokens got over such connections.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

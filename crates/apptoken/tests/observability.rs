@@ -1,5 +1,6 @@
 //! Spans and events have the names and fields that docs/observability.md lists, and nothing secret is in them; token
 //! requests tell Entra what the same page says.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

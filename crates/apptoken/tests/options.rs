@@ -1,5 +1,6 @@
 //! The options of one request: what each does to the wire, to the key of the cache, and to a kept token. Over HTTP, against
 //! a server that notes what comes.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

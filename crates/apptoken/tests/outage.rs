@@ -1,4 +1,5 @@
 //! The authority is gone and comes back: who notices, and how many requests it costs.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

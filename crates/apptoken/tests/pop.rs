@@ -1,4 +1,5 @@
 //! Tokens bound to keys: what is asked for, what is signed, and what is kept.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! Through a proxy by CONNECT, past it, and never for plain HTTP, which goes to loopback only: a proxy would read the
 //! secret.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! The second level: who asks when several may, what is kept where, and what a level's failures cost.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

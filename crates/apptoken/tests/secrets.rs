@@ -1,4 +1,5 @@
 //! Secrets have no voice: not in a log line at trace level (ours, reqwest's, hyper's, rustls's), a `Debug`, or an error.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! Many callers at once: one request for each key, and leaving disturbs nobody.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;

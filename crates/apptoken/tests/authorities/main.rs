@@ -1,4 +1,5 @@
 //! Where tokens are asked for: every kind of authority on the wire, over real HTTP and, for Microsoft's names, real TLS.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../common/mod.rs"]

@@ -1,5 +1,6 @@
 //! Credentials change while a client lives: replaced by the program, renewed on disk, given anew by a callback, refused
 //! by the authority. What is sent for it is counted.
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../common/mod.rs"]
