@@ -222,7 +222,7 @@ impl EmulatorBuilder {
     }
 
     /// Keeps everything that should outlive the process in this folder, made if it is not there: the directory, the CA, the
-    /// signing keys, the newest sign-ins. Secrets are kept as digests, keys as they are, all for the folder's owner only.
+    /// signing keys (those of [`Emulator::issuer`] too), the newest sign-ins. Secrets are kept as digests, keys as they are, all for the folder's owner only.
     /// A folder that holds a directory goes before the seed. Faults and the clock's offset end with the process.
     ///
     /// [`Emulator::shutdown`] lets go of the folder; a process that is killed leaves every change that was acknowledged.

@@ -78,10 +78,11 @@ impl Emulator {
             let own = Own::of(folder.as_ref(), ca, real_now)?;
             let tls = Tls::new(own.ca, &names, asks_for_certificates, real_now)?;
             let begin = Beginning::of(folder.as_ref(), &seed, now)?;
-            Ok::<_, StartError>((folder, begin, tls, own.keys, (own.machine, own.admin_key), own.unsaved))
+            let keys = (own.keys, own.workload_keys);
+            Ok::<_, StartError>((folder, begin, tls, keys, (own.machine, own.admin_key), own.unsaved))
         });
         let prepared = preparing.await.map_err(|_| KeyError::Generate("the signing key"))?;
-        let (folder, begin, tls, keys, (machine, admin_key), unsaved) = prepared?;
+        let (folder, begin, tls, (keys, workload_keys), (machine, admin_key), unsaved) = prepared?;
         let sign_ins = Arc::new(SignInLog::new(limits.sign_ins, limits.sign_in_bytes));
         let store = folder.map(|folder| folder.keep(Arc::clone(&sign_ins))).transpose()?.map(Arc::new);
         let Beginning { kept, directory, restored, faults, delays, offset } = begin;
@@ -94,13 +95,13 @@ impl Emulator {
 
         let authority = format!("https://localhost:{}", port(&https));
         let http_authority = plain_http.map(|_| format!("http://localhost:{}", port(&http)));
-        let workloads = Arc::new(Workloads::new(&authority, workload_issuers, clock.clone()));
+        let workloads = Workloads::new(&authority, workload_issuers, clock.clone()).kept(workload_keys, store.clone());
         let roots = std::iter::once(tls.ca_pem.clone()).chain(issuer_roots).collect();
         let federation = Federation::new(roots, limits.issuer_document, limits.issuer_document_bytes);
         let (stop, stopping) = watch::channel(false);
         let state = Arc::new(State {
             federation: federation.elsewhere(workloads.elsewhere()),
-            workloads,
+            workloads: Arc::new(workloads),
             machine: Machine::new(machine, arc_keys, tls.thumbprint),
             directory,
             store,

@@ -1,4 +1,5 @@
-//! What makes a server the same one after a restart: its CA, its signing keys, its secrets.
+//! What makes a server the same one after a restart: its CA, its signing keys and those of its own identity provider,
+//! its secrets.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -12,10 +13,13 @@ use zeroize::Zeroizing;
 use crate::managed_identity::{Machine, MachineSecrets};
 use crate::signing_keys::{KeptKey, SigningKeys, TokenKey};
 use crate::store::{DataFolderError, Kind, Opened, Row};
+use crate::workload;
 
 pub(crate) struct Own {
     pub(crate) ca: Ca,
     pub(crate) keys: SigningKeys,
+    /// Of its own identity provider, once it has signed anything.
+    pub(crate) workload_keys: Option<SigningKeys>,
     pub(crate) machine: MachineSecrets,
     pub(crate) admin_key: AdminKey,
     /// What of it is not in the data folder yet.
@@ -54,14 +58,15 @@ impl Own {
                 ca
             }
         };
-        let keys = match kept::<Vec<KeptKey>>(folder, SIGNING_KEYS)? {
-            Some(kept) => SigningKeys::restore(&kept).map_err(|error| damaged(folder, SIGNING_KEYS, &error))?,
+        let keys = match restored(folder, SIGNING_KEYS)? {
+            Some(keys) => keys,
             None => {
                 let keys = SigningKeys::new(TokenKey::generate(now)?);
                 unsaved.push(signing_keys(&keys));
                 keys
             }
         };
+        let workload_keys = restored(folder, workload::KEPT_KEYS)?;
         let machine = match kept(folder, MACHINE)? {
             Some(kept) => kept,
             None => {
@@ -78,7 +83,7 @@ impl Own {
                 key
             }
         };
-        Ok(Self { ca, keys, machine, admin_key, unsaved })
+        Ok(Self { ca, keys, workload_keys, machine, admin_key, unsaved })
     }
 }
 
@@ -115,6 +120,11 @@ pub(crate) fn signing_keys(keys: &SigningKeys) -> Row {
 
 fn kept<T: serde::de::DeserializeOwned>(folder: Option<&Opened>, key: &str) -> Result<Option<T>, OwnError> {
     Ok(folder.map(|folder| folder.own(key)).transpose()?.flatten())
+}
+
+fn restored(folder: Option<&Opened>, what: &str) -> Result<Option<SigningKeys>, OwnError> {
+    let Some(keys) = kept::<Vec<KeptKey>>(folder, what)? else { return Ok(None) };
+    SigningKeys::restore(&keys).map(Some).map_err(|error| damaged(folder, what, &error))
 }
 
 fn damaged(folder: Option<&Opened>, what: &str, error: &KeyError) -> OwnError {

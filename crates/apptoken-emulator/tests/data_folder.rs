@@ -9,12 +9,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use apptoken_emulator::seed::{SeedApplication, SeedTenant};
-use apptoken_emulator::{Emulator, EmulatorBuilder, StartError};
+use apptoken_emulator::{Emulator, EmulatorBuilder, GithubJob, StartError, WorkloadIssuers};
 use common::{API_V2_DEFAULT, CONTOSO, DAEMON, Entra, describe, good, start_with};
 use serde_json::{Value, json};
 use testkit::CANARY;
 use uuid::Uuid;
 
+const WORKLOAD_KEYS: &str = "workload signing keys";
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 fn folder() -> tempfile::TempDir {
@@ -33,6 +34,13 @@ async fn identity(entra: &Entra) -> (String, Value) {
 
 fn open(folder: &tempfile::TempDir) -> rusqlite::Connection {
     rusqlite::Connection::open(folder.path().join("entra.db")).unwrap()
+}
+
+/// What it keeps of the server itself.
+fn own(folder: &tempfile::TempDir) -> Vec<String> {
+    let database = open(folder);
+    let mut keys = database.prepare("SELECT key FROM objects WHERE kind = 'own'").unwrap();
+    keys.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 async fn refusal(builder: EmulatorBuilder) -> StartError {
@@ -94,6 +102,56 @@ async fn it_is_the_same_after_a_restart() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
     assert_eq!((log[0].trace_id, log[0].sequence, &log[0].roles), (sign_in.trace_id, 1, &sign_in.roles));
+    entra.emulator.shutdown().await;
+}
+
+/// Its own identity provider, under the providers' real names: the same issuer at every start.
+#[tokio::test]
+async fn a_jobs_assertion_is_good_after_a_restart() {
+    let exchange = async |entra: &Entra, assertion: &str| {
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let fields = [("client_secret", ""), ("client_assertion", assertion), ("client_assertion_type", kind)];
+        entra.token(&fields).await.json["error_codes"].clone()
+    };
+    let folder = folder();
+    let start = async |builder: EmulatorBuilder| {
+        start_with(builder.data_folder(folder.path()).workload_issuers(WorkloadIssuers::Real)).await
+    };
+    let entra = start(describe()).await;
+    assert!(!own(&folder).contains(&WORKLOAD_KEYS.into()), "a key that nobody needs is not made");
+    let job = entra.emulator.issuer().github(&GithubJob::new("contoso/daemon"));
+    entra.emulator.directory().add_federated_credential(&DAEMON.to_string(), &job.credential("main")).unwrap();
+    let first = job.token("api://AzureADTokenExchange").unwrap();
+    entra.emulator.saved().await.unwrap();
+    assert!(own(&folder).contains(&WORKLOAD_KEYS.into()));
+    entra.emulator.issuer().rotate_key().unwrap();
+    let second = job.token("api://AzureADTokenExchange").unwrap();
+    let published = entra.get("/issuer/github/keys").await.json;
+    assert_eq!(published["keys"].as_array().unwrap().len(), 2);
+    entra.emulator.shutdown().await;
+
+    let entra = start(Emulator::builder()).await;
+    assert_eq!(entra.get("/issuer/github/keys").await.json, published);
+    for assertion in [&first, &second] {
+        assert_eq!(exchange(&entra, assertion).await, Value::Null);
+    }
+    entra.emulator.issuer().rotate_key().unwrap();
+    assert_eq!(entra.get("/issuer/github/keys").await.json["keys"].as_array().unwrap().len(), 3);
+    entra.emulator.shutdown().await;
+
+    let change = "UPDATE objects SET json = '[]' WHERE key = ?1";
+    assert_eq!(open(&folder).execute(change, [WORKLOAD_KEYS]).unwrap(), 1);
+    let error = refusal(in_folder(folder.path())).await.to_string();
+    assert!(error.contains(WORKLOAD_KEYS), "{error}");
+}
+
+/// The key that a request makes is kept before the answer tells of it.
+#[tokio::test]
+async fn an_issuers_key_is_on_disk_when_it_is_published() {
+    let folder = folder();
+    let entra = start_with(describe().data_folder(folder.path())).await;
+    let published = entra.get("/issuer/kubernetes/keys").await;
+    assert_eq!((published.status, own(&folder).contains(&WORKLOAD_KEYS.into())), (200, true));
     entra.emulator.shutdown().await;
 }
 

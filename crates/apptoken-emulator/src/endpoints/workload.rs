@@ -10,7 +10,7 @@ use serde_json::json as value;
 use uuid::Uuid;
 
 use super::{Exchange, Response, json, set, text};
-use crate::workload::{EXCHANGE, Job, Provider, Workloads};
+use crate::workload::{EXCHANGE, Job, Provider};
 
 /// Answers what comes after `/issuer`.
 pub(super) async fn answer(exchange: &Exchange, segments: &[&str]) -> Response {
@@ -46,7 +46,9 @@ async fn keys(exchange: &Exchange) -> Response {
         let published = workloads.keys().ok()?.published();
         Some(JwkSet { keys: published.iter().map(|key| key.jwk.clone()).collect() })
     });
-    match computing.await {
+    let computed = computing.await;
+    on_disk(exchange).await;
+    match computed {
         Ok(Some(set)) => json(StatusCode::OK, &set),
         _ => text(StatusCode::INTERNAL_SERVER_ERROR, "No key could be made.\n"),
     }
@@ -65,7 +67,7 @@ async fn github(exchange: &Exchange, id: &str) -> Response {
         return json(StatusCode::BAD_REQUEST, &value!({ "message": "the parameter api-version is missing" }));
     }
     let audience = exchange.query("audience").unwrap_or_else(|| job.default_audience().to_owned());
-    match token(&exchange.state.workloads, job, audience).await {
+    match token(exchange, job, audience).await {
         Some(token) => json(StatusCode::OK, &value!({ "count": token.len(), "value": token })),
         None => text(StatusCode::INTERNAL_SERVER_ERROR, "No key could be made.\n"),
     }
@@ -95,7 +97,7 @@ async fn pipelines(exchange: &Exchange, id: &str) -> Response {
     if Uuid::try_parse(&asked).ok() != job.service_connection() {
         return refuse(StatusCode::NOT_FOUND, "the job has no service connection of this id");
     }
-    match token(&exchange.state.workloads, job, EXCHANGE.into()).await {
+    match token(exchange, job, EXCHANGE.into()).await {
         Some(token) => json(StatusCode::OK, &value!({ "oidcToken": token })),
         None => text(StatusCode::INTERNAL_SERVER_ERROR, "No key could be made.\n"),
     }
@@ -112,10 +114,18 @@ fn admitted(exchange: &Exchange, provider: Provider, id: &str) -> Result<Arc<Job
     job.filter(|job| job.opens(token)).ok_or(StatusCode::UNAUTHORIZED)
 }
 
-async fn token(workloads: &Arc<Workloads>, job: Arc<Job>, audience: String) -> Option<String> {
-    let workloads = Arc::clone(workloads);
+async fn token(exchange: &Exchange, job: Arc<Job>, audience: String) -> Option<String> {
+    let workloads = Arc::clone(&exchange.state.workloads);
     // The first time makes a key.
-    tokio::task::spawn_blocking(move || job.workload(&workloads).token(&audience).ok()).await.ok().flatten()
+    let minting = tokio::task::spawn_blocking(move || job.workload(&workloads).token(&audience).ok());
+    let token = minting.await.ok().flatten();
+    on_disk(exchange).await;
+    token
+}
+
+/// The key that was perhaps made is kept before anybody sees it. A disk in trouble, which is in the log, stops no job.
+async fn on_disk(exchange: &Exchange) {
+    let _ = exchange.state.saved().await;
 }
 
 fn not_allowed(method: &'static str) -> Response {

@@ -24,6 +24,7 @@ use crate::clock::EmulatorClock;
 use crate::directory::TokenVersion;
 use crate::seed::SeedFederatedCredential;
 use crate::signing_keys::{SigningKeys, TokenKey};
+use crate::store::{Kind, Row, Store};
 
 /// Whose name stands in `iss` of the assertions that the emulator mints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,13 +65,14 @@ impl WorkloadIssuer {
         workload
     }
 
-    /// Signs with a new key from now on; the old one stays published.
+    /// Signs with a new key from now on; the old one stays published. Both are in the data folder, if there is one, when
+    /// [`Emulator::saved`](crate::Emulator::saved) is done.
     ///
     /// # Errors
     /// When no key could be made.
     pub fn rotate_key(&self) -> Result<(), KeyError> {
         let newest = TokenKey::generate(EmulatorClock::new(0).now())?;
-        self.0.keys()?.rotate(newest, |_| ());
+        self.0.keys()?.rotate(newest, |keys| self.0.save(keys));
         Ok(())
     }
 
@@ -248,14 +250,21 @@ pub(crate) struct Workloads {
     base: String,
     issuers: WorkloadIssuers,
     clock: EmulatorClock,
-    /// Made when first needed: a key costs milliseconds.
+    /// Made when first needed, unless the data folder has them: a key costs milliseconds.
     keys: OnceLock<SigningKeys>,
+    /// Where they are kept, if they are.
+    store: Option<Arc<Store>>,
     jobs: Mutex<VecDeque<Arc<Job>>>,
 }
 
 impl Workloads {
     pub(crate) fn new(base: &str, issuers: WorkloadIssuers, clock: EmulatorClock) -> Self {
-        Self { base: base.into(), issuers, clock, keys: OnceLock::new(), jobs: Mutex::default() }
+        Self { base: base.into(), issuers, clock, keys: OnceLock::new(), store: None, jobs: Mutex::default() }
+    }
+
+    /// With the keys of an earlier run, if it had any; those to come are kept too.
+    pub(crate) fn kept(self, keys: Option<SigningKeys>, store: Option<Arc<Store>>) -> Self {
+        Self { keys: keys.map(OnceLock::from).unwrap_or_default(), store, ..self }
     }
 
     /// Computes for a while when it is called first.
@@ -264,7 +273,16 @@ impl Workloads {
             return Ok(keys);
         }
         let first = SigningKeys::new(TokenKey::generate(EmulatorClock::new(0).now())?);
-        Ok(self.keys.get_or_init(|| first))
+        Ok(self.keys.get_or_init(|| {
+            self.save(&first);
+            first
+        }))
+    }
+
+    fn save(&self, keys: &SigningKeys) {
+        if let Some(store) = &self.store {
+            store.save(vec![Row::put(Kind::Own, KEPT_KEYS, &keys.keep())]);
+        }
     }
 
     pub(crate) fn issuer(&self, provider: Provider) -> String {
@@ -371,4 +389,6 @@ impl fmt::Debug for Workloads {
 
 /// Entra's audience for assertions.
 pub(crate) const EXCHANGE: &str = "api://AzureADTokenExchange";
+/// What a data folder calls the issuer's signing keys.
+pub(crate) const KEPT_KEYS: &str = "workload signing keys";
 const MOST_JOBS: usize = 256;
