@@ -28,7 +28,12 @@ async fn a_web_page_that_rebinds_its_name_is_turned_away() {
 #[tokio::test]
 async fn paths() {
     let entra = start().await;
-    for path in [TOKEN, "//contoso.com//oauth2/v2.0/token/", "/CONTOSO.com/oauth2/v2.0/token"] {
+    for path in [
+        TOKEN,
+        "//contoso.com//oauth2/v2.0/token/",
+        "/CONTOSO.com/oauth2/v2.0/token",
+        "/%63ontoso.com/oauth2/v2.0/token",
+    ] {
         assert_eq!(parts(&entra.raw_token(path).await).0, "200", "{path}");
     }
     let long = format!("/{}/oauth2/v2.0/token", "a".repeat(8000));
@@ -41,7 +46,6 @@ async fn paths() {
         ("/%2e%2e/oauth2/v2.0/token", "400", 900_023),
         ("/contoso.com%2Foauth2%2Fv2.0%2Ftoken", "404", 0),
         ("/x%2Fcontoso.com/oauth2/v2.0/token", "400", 900_023),
-        ("/%63ontoso.com/oauth2/v2.0/token", "400", 900_023),
         ("/contoso.com%00/oauth2/v2.0/token", "400", 900_023),
         ("/%7Btenant%7D/oauth2/v2.0/token", "400", 900_023),
         ("/contoso.com;x/oauth2/v2.0/token", "400", 900_023),
