@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod instructions;
 pub mod interop;
 pub mod leaks;
+pub mod links;
 pub mod soak;
 pub mod test;
 mod tools;
