@@ -14,6 +14,7 @@ use crate::directory::{OptionalClaim, SeedError, SignInAudience};
 use crate::emulator::Emulator;
 use crate::issuer::IssuerMode;
 use crate::limits::Limits;
+use crate::managed_identity::ArcFolder;
 use crate::own::OwnError;
 use crate::seed::{
     SecretText, Seed, SeedAdminApplication, SeedAppRole, SeedApplication, SeedCertificate, SeedCertificateAuthority,
@@ -40,7 +41,7 @@ pub struct EmulatorBuilder {
     pub(crate) asks_for_certificates: bool,
     pub(crate) issuer_roots: Vec<String>,
     pub(crate) workload_issuers: WorkloadIssuers,
-    pub(crate) arc_keys: Option<PathBuf>,
+    pub(crate) arc_keys: Option<ArcFolder>,
     pub(crate) data_folder: Option<PathBuf>,
     pub(crate) limits: Limits,
 }
@@ -216,8 +217,15 @@ impl EmulatorBuilder {
 
     /// The folder, which must exist, for the key files of Azure Arc's challenges: clients take them from
     /// `/var/opt/azcmagent/tokens` only. Without it the Arc endpoint is not there.
-    pub fn arc_key_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.arc_keys = Some(folder.into());
+    pub fn arc_key_folder(self, folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        self.arc_key_folder_seen_at(folder.clone(), folder)
+    }
+
+    /// As [`arc_key_folder`](Self::arc_key_folder), for programs that find the folder at another path, which the
+    /// challenges name: in a container, or with mounts of their own.
+    pub fn arc_key_folder_seen_at(mut self, folder: impl Into<PathBuf>, seen_at: impl Into<PathBuf>) -> Self {
+        self.arc_keys = Some(ArcFolder { here: folder.into(), seen: seen_at.into() });
         self
     }
 

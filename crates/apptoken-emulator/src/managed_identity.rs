@@ -37,10 +37,17 @@ pub(crate) type MachineSecrets = [Zeroizing<String>; 3];
 /// The machine.
 pub(crate) struct Machine {
     secrets: MachineSecrets,
-    arc_folder: Option<PathBuf>,
+    arc_folder: Option<ArcFolder>,
     arc_keys: Mutex<VecDeque<ArcKey>>,
     /// SHA-1 of the server's certificate, hex.
     thumbprint: String,
+}
+
+/// Where the key files of Azure Arc's challenges are: here, and for the programs that are to read them.
+#[derive(Clone, Debug)]
+pub(crate) struct ArcFolder {
+    pub(crate) here: PathBuf,
+    pub(crate) seen: PathBuf,
 }
 
 /// A key file that a challenge of Azure Arc's has named.
@@ -50,7 +57,7 @@ struct ArcKey {
 }
 
 impl Machine {
-    pub(crate) fn new(secrets: MachineSecrets, arc_folder: Option<PathBuf>, thumbprint: String) -> Self {
+    pub(crate) fn new(secrets: MachineSecrets, arc_folder: Option<ArcFolder>, thumbprint: String) -> Self {
         Self { secrets, arc_folder, arc_keys: Mutex::default(), thumbprint }
     }
 
@@ -104,18 +111,19 @@ impl Machine {
         self.arc_folder.is_some()
     }
 
-    /// Writes a key file for who may read the folder; its path. The newest few are good, each once.
+    /// Writes a key file for who may read the folder; its path for them. The newest few are good, each once.
     pub(crate) fn arc_challenge(&self) -> io::Result<PathBuf> {
-        let folder = self.arc_folder.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        let folder = self.arc_folder.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let text = secret().map_err(|_| io::Error::other("no random bytes"))?;
-        let path = folder.join(format!("{}.key", Uuid::new_v4()));
+        let name = format!("{}.key", Uuid::new_v4());
+        let (path, seen) = (folder.here.join(&name), folder.seen.join(&name));
         private(&path)?.write_all(text.as_bytes())?;
         let mut keys = self.arc_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.push_back(ArcKey { path: path.clone(), text });
+        keys.push_back(ArcKey { path, text });
         if keys.len() > MOST_ARC_KEYS {
             keys.pop_front();
         }
-        Ok(path)
+        Ok(seen)
     }
 
     /// Whether this stands in a key file; it is used up then.

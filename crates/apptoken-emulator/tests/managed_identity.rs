@@ -232,6 +232,18 @@ async fn arc_wants_a_file_read() {
 }
 
 #[tokio::test]
+async fn arcs_challenge_names_the_file_where_the_program_finds_it() {
+    let (folder, seen) = (tempfile::tempdir().unwrap(), Path::new("/var/opt/azcmagent/tokens"));
+    let entra = start_with(describe().plain_http("127.0.0.1:0").arc_key_folder_seen_at(folder.path(), seen)).await;
+    let url = &entra.variables(Source::AzureArc)["IDENTITY_ENDPOINT"];
+    let request = entra.client.get(format!("{url}?api-version=2020-06-01&resource={VAULT}"));
+    let challenge = entra.send(request.header("metadata", "true")).await;
+    let realm = challenge.headers["www-authenticate"].to_str().unwrap().strip_prefix("Basic realm=").unwrap();
+    let file = Path::new(realm).strip_prefix(seen).unwrap();
+    assert!(folder.path().join(file).is_file(), "{realm}");
+}
+
+#[tokio::test]
 async fn the_other_platforms_have_their_dialects() {
     let entra = start(None).await;
     let shell = &entra.variables(Source::CloudShell)["MSI_ENDPOINT"];

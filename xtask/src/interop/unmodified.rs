@@ -55,7 +55,7 @@ const CLIENTS: [Client; 5] = [
     Client { name: "azure_identity Rust", driver: Driver::Rust("azure-identity-unmodified") },
 ];
 
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
     Way { name: "run", flags: &["--offline"], credential: Credential::Secret },
     Way { name: "run --isolated", flags: &["--isolated"], credential: Credential::Secret },
     Way { name: "run --isolated, certificate", flags: &["--isolated"], credential: Credential::Certificate },
@@ -67,6 +67,11 @@ const WAYS: [Way; 5] = [
     Way {
         name: "run --isolated, IMDS",
         flags: &["--isolated", "--managed-identity", "imds"],
+        credential: Credential::Identity,
+    },
+    Way {
+        name: "run --isolated, Azure Arc",
+        flags: &["--isolated", "--managed-identity", "arc"],
         credential: Credential::Identity,
     },
 ];
@@ -122,6 +127,9 @@ impl Client {
         let by_proxy = !way.flags.contains(&"--isolated");
         if by_proxy && self.name == "MSAL Node" && !node_heeds_proxies(&runtimes.node) {
             return Some("Node before 22.21 heeds no proxy; that is what --isolated is for");
+        }
+        if way.flags.contains(&"arc") && matches!(self.driver, Driver::Rust(_)) {
+            return Some("its releases know no Azure Arc yet");
         }
         let openssl = way.credential == Credential::Certificate && matches!(self.driver, Driver::Rust(_));
         openssl.then_some("its certificate credential links OpenSSL, which we do not")

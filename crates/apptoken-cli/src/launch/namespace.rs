@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::{fs, io};
 
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{
     CapabilitySet, UnshareFlags, capabilities, capability_is_in_bounding_set, remove_capability_from_bounding_set,
@@ -27,8 +27,8 @@ pub(super) fn enter(isolation: &Isolation) -> Result<Vec<OwnedFd>, Refusal> {
     netlink::bring_up_loopback(&isolation.addresses).map_err(Refusal::of("bringing up the loopback interface"))?;
     let sockets = listen(isolation)?;
     for Mount { source, target } in &isolation.mounts {
-        let call = format!("mount({}, MS_BIND)", target.display());
-        mount_bind(source.as_path(), target.as_path()).map_err(Refusal::of(&call))?;
+        let call = format!("mount({}, MS_BIND | MS_REC)", target.display());
+        mount_bind_recursive(source.as_path(), target.as_path()).map_err(Refusal::of(&call))?;
     }
     give_up_all_but(bounds).map_err(Refusal::of("prctl(PR_CAPBSET_DROP)"))?;
     Ok(sockets)

@@ -219,6 +219,40 @@ fn every_platforms_endpoint_is_in_the_programs_network() {
     }
 }
 
+/// As its clients do: the challenge, the file that it names, the token.
+const ARC: &str = "ask() { curl -sS -H Metadata:true \"$@\" \"$IDENTITY_ENDPOINT?api-version=2020-06-01&resource=api://todolist\"; }; \
+    file=$(ask -D - -o /dev/null | sed -n 's/^www-authenticate: Basic realm=//ip' | tr -d '\\r') && \
+    test $(dirname $file) = /var/opt/azcmagent/tokens && test -n \"$IMDS_ENDPOINT\" && \
+    ask -H \"Authorization: Basic $(cat $file)\"";
+
+#[test]
+fn arcs_key_files_are_where_its_clients_look_for_them() {
+    let beside = |folder: &str| {
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name != "azcmagent").collect();
+        names.sort();
+        names
+    };
+    let mut command =
+        isolated(&["--managed-identity", "arc"], &["sh", "-c", &format!("{ARC}; echo; ls -A /var/opt /var")]);
+    let got = good(&mut command);
+    let (token, listed) = got.out.split_once('\n').unwrap();
+    assert!(token.contains("\"access_token\":\"eyJ"), "{}\n{}", got.out, got.err);
+    let asked = &report(&got.err)["tokens"][0];
+    assert_eq!((&asked["appDisplayName"], &asked["roles"]), (&json!("TodoList machine"), &json!(["DaemonAppRole"])));
+    // what stands beside it the program sees as ever, and the machine sees nothing of it
+    for name in [beside("/var"), beside("/var/opt"), vec!["azcmagent".to_owned()]].concat() {
+        assert!(listed.lines().any(|line| line == name), "{name} is gone\n{listed}");
+    }
+    let refused = run(&mut apptoken(&["run", "--managed-identity", "arc", "--", "true"]));
+    assert_eq!(refused.code, Some(2));
+    for said in
+        ["arc needs --isolated: its clients read key files from /var/opt/azcmagent/tokens", "hint: with --isolated"]
+    {
+        assert!(refused.err.contains(said), "{}", refused.err);
+    }
+}
+
 #[test]
 fn streams_and_exit_codes_are_the_programs() {
     let echo = isolated(&["-q"], &["sh", "-c", "read line; echo out $line; echo err >&2; exit 42"])
@@ -314,6 +348,11 @@ fn an_ordinary_user_needs_no_root() {
     let got = good(Command::new("sh").args(["-c", &script]).env_remove("TMPDIR"));
     let user = if root { "65534".to_owned() } else { rustix::process::geteuid().as_raw().to_string() };
     assert_eq!(got.out, format!("{user}\nCapEff:\t0000000000000000\nThis is a"), "{}", got.err);
+    std::fs::write(folder.path().join("arc.sh"), ARC).unwrap();
+    let under_arc = "run --isolated --managed-identity arc -- sh arc.sh";
+    let script = format!("cd {} && exec {ordinary} {program} -q {under_arc}", folder.path().display());
+    let got = good(Command::new("sh").args(["-c", &script]).env_remove("TMPDIR"));
+    assert!(got.out.contains("\"access_token\":\"eyJ"), "{}\n{}", got.out, got.err);
 }
 
 #[test]

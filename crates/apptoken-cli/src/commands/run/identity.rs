@@ -1,8 +1,10 @@
 //! `--managed-identity`: the platform in Azure that the program finds itself on.
 
+use std::path::{Path, PathBuf};
+
 use apptoken_emulator::{Emulator, ManagedIdentitySource};
 
-/// As typed. Azure Arc is not among them: its clients take key files from one folder of root's only.
+/// As typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Platform {
     /// App Service, Functions and Container Apps: IDENTITY_ENDPOINT and IDENTITY_HEADER
@@ -13,6 +15,8 @@ pub(super) enum Platform {
     CloudShell,
     /// Azure Machine Learning: MSI_ENDPOINT and MSI_SECRET
     MachineLearning,
+    /// A machine under Azure Arc: IDENTITY_ENDPOINT and IMDS_ENDPOINT; with --isolated only
+    Arc,
     /// Service Fabric: IDENTITY_ENDPOINT, IDENTITY_HEADER and IDENTITY_SERVER_THUMBPRINT
     ServiceFabric,
 }
@@ -41,6 +45,7 @@ impl Platform {
     fn source(self) -> ManagedIdentitySource {
         match self {
             Self::AppService => ManagedIdentitySource::AppService,
+            Self::Arc => ManagedIdentitySource::AzureArc,
             Self::Imds => ManagedIdentitySource::Imds,
             Self::CloudShell => ManagedIdentitySource::CloudShell,
             Self::MachineLearning => ManagedIdentitySource::MachineLearning,
@@ -49,4 +54,11 @@ impl Platform {
     }
 }
 
+/// Where a run keeps the key files of Azure Arc's challenges.
+pub(super) fn arc_keys(run: &Path) -> PathBuf {
+    run.join("arc-keys")
+}
+
+/// Where clients look for them on Linux.
+pub(super) const ARC_KEYS: &str = "/var/opt/azcmagent/tokens";
 const METADATA: &str = "http://169.254.169.254";

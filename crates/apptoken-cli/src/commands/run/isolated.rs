@@ -14,22 +14,21 @@ use crate::files::{self, Existing};
 use crate::launch::{Isolation, Mount, Socket};
 use crate::proxy::{Layout, Mapping, Plan, Proxy};
 
-/// Starts the program in a network of its own, and what answers it there.
+/// Starts the program in a network of its own, and what answers it there. `more` mounts come last.
 pub(super) async fn start(
     command: &[OsString],
     mut environment: Environment,
     (plan, mapped): (Plan, &[Mapping]),
     trust: &Trust,
     folder: &Path,
+    more: Vec<Mount>,
 ) -> Result<(Program, Proxy), Failure> {
     environment.without_proxy();
     let layout = Layout::new(mapped, (&plan.entra.0, plan.entra.1));
-    let isolation = Isolation {
-        addresses: layout.addresses(),
-        listen: layout.listen(),
-        names: Some(Layout::NAMES),
-        mounts: Places::new(folder)?.mounts(&layout, trust)?,
-    };
+    let mut mounts = Places::new(folder)?.mounts(&layout, trust)?;
+    mounts.extend(more);
+    let isolation =
+        Isolation { addresses: layout.addresses(), listen: layout.listen(), names: Some(Layout::NAMES), mounts };
     let (program, sockets) = Program::launch(command, &environment, folder, Some(isolation)).await?;
     let (mut listeners, mut resolver) = (Vec::new(), None);
     for socket in sockets {

@@ -1,6 +1,9 @@
 //! `apptoken run`.
 
+#[cfg(target_os = "linux")]
+mod arc;
 mod child;
+mod entra;
 mod environment;
 mod identity;
 #[cfg(target_os = "linux")]
@@ -14,18 +17,18 @@ mod trust;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use apptoken_emulator::{Emulator, SignIn};
 use apptoken_jose::KeyError;
 use apptoken_jose::issue::Ca;
 use tempfile::TempDir;
 use url::Url;
 
 use self::child::{Ended, Program};
+use self::entra::Entra;
 use self::environment::Environment;
-use self::identity::Platform;
+use self::identity::{ARC_KEYS, Platform};
 use self::report::{Format, Report};
 use self::trust::Trust;
-use super::emulator::{Starter, not_started, seeded};
+use super::emulator::Starter;
 use crate::exit::Failure;
 use crate::files::{self, Existing};
 use crate::proxy::{Mapping, OuterProxy, Plan, Proxy, Secured};
@@ -93,6 +96,13 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     if let Some(path) = &args.report_file {
         files::can_be_written(path)?;
     }
+    if args.managed_identity == Some(Platform::Arc) && !args.isolated {
+        let why = "its clients read key files from";
+        return Err(Failure::usage(format!(
+            "--managed-identity arc needs --isolated: {why} {ARC_KEYS} and nowhere else"
+        ))
+        .hint("with --isolated, on Linux, the program has a folder of its own there"));
+    }
     let folder = run_folder()?;
     let ca = Ca::generate("apptoken run (development only)", clock::now()).map_err(not_made)?;
     let given = match env_vars::CA_FILE.or(args.ca_file.as_ref().map(|path| path.display().to_string()))? {
@@ -101,7 +111,7 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     };
     let trust = Trust::new(&ca.certificate().to_pem(), given.as_deref())?;
     let outer = if args.offline || args.isolated { None } else { outer_proxy()? };
-    let entra = Entra::find(&args, &ca).await?;
+    let entra = Entra::find(&args, &ca, folder.path()).await?;
     let plan = Plan {
         entra: entra.address()?,
         mapped: secure(&args.map, &ca, &trust)?,
@@ -183,83 +193,16 @@ async fn start(
     }
     #[cfg(target_os = "linux")]
     if args.isolated {
-        return isolated::start(&args.command, environment, (plan, &args.map), trust, folder).await;
+        let more = match args.managed_identity {
+            Some(Platform::Arc) => arc::mounts(folder)?,
+            _ => Vec::new(),
+        };
+        return isolated::start(&args.command, environment, (plan, &args.map), trust, folder, more).await;
     }
     let (proxy, url) = Proxy::start(plan).await?;
     let mapped: Vec<&str> = args.map.iter().map(Mapping::name).collect();
     environment.proxy(&url, args.offline, &mapped);
     Ok((Program::start(&args.command, &environment, folder).await?, proxy))
-}
-
-/// The local Entra ID: ours, or one that runs already.
-enum Entra {
-    Own { emulator: Box<Emulator>, authority: String, starter: Option<Starter> },
-    Running(Url),
-}
-
-impl Entra {
-    async fn find(args: &Args, ca: &Ca) -> Result<Self, Failure> {
-        if let Some(url) = &args.authority {
-            if url.scheme() != "https" || url.host().is_none() || url.path() != "/" {
-                return Err(Failure::usage(format!("--authority {url} is not an https URL without a path")));
-            }
-            let running = Self::Running(url.clone());
-            let (host, port) = running.address()?;
-            let reached = tokio::time::timeout(REACH, tokio::net::TcpStream::connect((host.as_str(), port))).await;
-            return match reached {
-                Ok(Ok(_)) => Ok(running),
-                Ok(Err(error)) => Err(Failure::unreachable(format!("nothing answers at {url}")).because(&error)),
-                Err(_) => Err(Failure::unreachable(format!("nothing answers at {url} within {} s", REACH.as_secs()))),
-            }
-            .map_err(|failure| {
-                failure.hint("`apptoken emulator` starts one; without --authority, `run` starts its own")
-            });
-        }
-        let starter = args.seed.is_none().then(Starter::new);
-        let builder = match (&args.seed, &starter) {
-            (Some(path), _) => seeded(path)?,
-            (None, Some(starter)) => starter.builder()?,
-            (None, None) => Emulator::builder(),
-        };
-        let same_ca = Ca::from_pem(&ca.certificate().to_pem(), &ca.key_pem()).map_err(not_made)?;
-        let mut builder = builder.certificate_authority(same_ca);
-        // identity endpoints are plain HTTP in Azure
-        if args.managed_identity.is_some() && !args.isolated {
-            builder = builder.plain_http("127.0.0.1:0");
-        }
-        let emulator = builder.start().await.map_err(|error| not_started(&error))?;
-        let authority = emulator.authority();
-        Ok(Self::Own { emulator: Box::new(emulator), authority, starter })
-    }
-
-    fn authority(&self) -> &str {
-        match self {
-            Self::Own { authority, .. } => authority,
-            Self::Running(url) => url.as_str().trim_end_matches('/'),
-        }
-    }
-
-    /// Host and port to connect to.
-    fn address(&self) -> Result<(String, u16), Failure> {
-        let parsed = Url::parse(self.authority()).ok();
-        let address = parsed.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
-        let (host, port) = address.ok_or_else(|| Failure::usage(format!("no address in {}", self.authority())))?;
-        Ok((host.trim_matches(['[', ']']).to_owned(), port))
-    }
-
-    /// Its log, if it is ours to read.
-    fn sign_ins(&self) -> Option<Vec<SignIn>> {
-        match self {
-            Self::Own { emulator, .. } => Some(emulator.sign_ins()),
-            Self::Running(_) => None,
-        }
-    }
-
-    async fn stop(self) {
-        if let Self::Own { emulator, .. } = self {
-            emulator.shutdown().await;
-        }
-    }
 }
 
 fn secure(mappings: &[Mapping], ca: &Ca, trust: &Trust) -> Result<Vec<Secured>, Failure> {
@@ -276,8 +219,6 @@ fn secure(mappings: &[Mapping], ca: &Ca, trust: &Trust) -> Result<Vec<Secured>, 
 fn not_made(error: KeyError) -> Failure {
     Failure::refused("no certificate could be made").because(&error)
 }
-
-const REACH: std::time::Duration = std::time::Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
 Examples:
