@@ -272,3 +272,17 @@ async fn a_writer_that_is_killed_leaves_a_whole_file() {
     let names = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(!names.collect::<Vec<_>>().iter().any(|name| name.contains("corrupt")), "nothing was set aside");
 }
+
+#[test]
+fn whether_a_file_can_be_used_is_told_and_leaves_no_trace() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, file) = (place.path().join("a"), place.path().join("a/msal.json"));
+    MsalCacheFile::new(&file).check().unwrap();
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    std::fs::write(&file, "{}").unwrap();
+    MsalCacheFile::new(&file).check().unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{}");
+    for bad in [folder, file.join("below")] {
+        MsalCacheFile::new(&bad).check().unwrap_err();
+    }
+}

@@ -359,6 +359,18 @@ mod tests {
         assert!(cache.entries().unwrap().is_empty());
     }
 
+    #[test]
+    fn whether_it_can_be_used_is_told_and_leaves_no_trace() {
+        let place = tempfile::tempdir().unwrap();
+        let (good, file) = (place.path().join("a/b"), place.path().join("file"));
+        CacheFolder::new(&good).check().unwrap();
+        assert_eq!(fs::read_dir(&good).unwrap().count(), 0);
+        fs::write(&file, "").unwrap();
+        for bad in [file.clone(), file.join("below")] {
+            CacheFolder::new(&bad).check().unwrap_err();
+        }
+    }
+
     #[tokio::test]
     async fn it_is_a_distributed_cache() {
         let place = tempfile::tempdir().unwrap();
