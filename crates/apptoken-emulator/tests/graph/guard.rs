@@ -1,5 +1,7 @@
 //! Which role opens which door: every operation with each role, one at a time.
 
+use std::collections::{BTreeSet, HashSet};
+
 use serde_json::{Value, json};
 
 use crate::common::{API_V2, DAEMON, GRAPH};
@@ -21,8 +23,9 @@ const READ_GROUPS: &[&str] =
 async fn each_role_opens_what_it_opens_in_graph() {
     let desk = Desk::open().await;
     let graph = desk.get(&format!("servicePrincipals(appId='{GRAPH}')")).await.json;
-    let all: Vec<String> = graph["appRoles"].as_array().unwrap().iter().map(|role| text(&role["value"])).collect();
-    assert!(all.len() > 20);
+    let known: HashSet<String> =
+        graph["appRoles"].as_array().unwrap().iter().map(|role| text(&role["value"])).collect();
+    assert!(known.len() > 700);
     let id = text(&desk.get(&format!("applications(appId='{API_V2}')")).await.json["id"]);
     let principal = text(&desk.get(&format!("servicePrincipals(appId='{API_V2}')")).await.json["id"]);
     let app = |rest: &str| format!("applications/{id}{rest}");
@@ -81,13 +84,17 @@ async fn each_role_opens_what_it_opens_in_graph() {
         ),
         ("POST", "directoryObjects/getByIds".into(), bad.clone(), &["Directory.Read.All", "Directory.ReadWrite.All"]),
     ];
-    for role in &all {
+    // those that open something, and some of the hundreds that open nothing here
+    let others = ["AppRoleAssignment.ReadWrite.All", "Group.Create", "Mail.Send", "Sites.Selected", "User.Export.All"];
+    let all: BTreeSet<&str> = table.iter().flat_map(|(.., opens)| opens.iter().copied()).chain(others).collect();
+    for role in all {
+        assert!(known.contains(role), "{role}");
         let token = desk.daemon_with(&[role]).await;
         for (method, path, body, opens) in &table {
             let body = (!body.is_null()).then(|| body.clone());
             let answer = desk.entra.ask(method, path, &token, body).await;
             let what = format!("{method} {path} with {role}: {} {}", answer.status, answer.json);
-            if opens.contains(&role.as_str()) {
+            if opens.contains(&role) {
                 assert!(matches!(answer.status, 200 | 400 | 404), "{what}");
                 assert_ne!(answer.json["error"]["code"], "Authorization_RequestDenied", "{what}");
             } else {
