@@ -29,7 +29,6 @@ use crate::workload::{WorkloadIssuer, Workloads};
 /// A running local Entra ID. Dropping it stops it.
 pub struct Emulator {
     state: Arc<State>,
-    authority: String,
     http_authority: Option<String>,
     ca_pem: String,
     restored: bool,
@@ -108,6 +107,7 @@ impl Emulator {
             clock,
             keys,
             issuers: Issuers::new(issuer_mode, &authority),
+            authority,
             hosts: Hosts::new(&host_names),
             asks_for_certificates,
             faults: Faults::beginning(faults, delays),
@@ -126,14 +126,14 @@ impl Emulator {
             .chain(http.into_iter().map(|listener| (listener, None)))
             .collect();
         let server = tokio::spawn(server::serve(listeners, Arc::clone(&state), stopping));
-        tracing::info!(%authority, "local Entra ID started");
-        Ok(Self { state, authority, http_authority, ca_pem: tls.ca_pem, restored, stop, server: Some(server) })
+        tracing::info!(authority = state.authority, "local Entra ID started");
+        Ok(Self { state, http_authority, ca_pem: tls.ca_pem, restored, stop, server: Some(server) })
     }
 
     /// `https://localhost:PORT`: no tenant, no slash at the end.
     #[must_use]
     pub fn authority(&self) -> String {
-        self.authority.clone()
+        self.state.authority.clone()
     }
 
     /// `http://localhost:PORT`, when [`EmulatorBuilder::plain_http`] asked for it.
@@ -145,7 +145,7 @@ impl Emulator {
     /// Where its Microsoft Graph is: `{graph_url}/v1.0/users`.
     #[must_use]
     pub fn graph_url(&self) -> String {
-        format!("{}/graph", self.authority)
+        format!("{}/graph", self.state.authority)
     }
 
     /// The certificate authority that clients must trust, PEM.
@@ -195,8 +195,8 @@ impl Emulator {
     /// the HTTPS one.
     #[must_use]
     pub fn managed_identity_environment(&self, source: ManagedIdentitySource) -> Vec<(String, String)> {
-        let base = self.http_authority.as_deref().unwrap_or(&self.authority);
-        self.state.machine.environment(source, base, &self.authority)
+        let base = self.http_authority.as_deref().unwrap_or(&self.state.authority);
+        self.state.machine.environment(source, base, &self.state.authority)
     }
 
     /// Continuous access evaluation: revokes the tokens that an application (`client_id`) has. Of Microsoft's APIs,
@@ -216,7 +216,7 @@ impl Emulator {
     /// Where its admin API is, for tests and scripts in any language: `https://localhost:PORT/admin`.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        format!("{}/admin", self.authority)
+        format!("{}/admin", self.state.authority)
     }
 
     /// What opens the admin API, as a bearer token. A data folder keeps it.
@@ -228,7 +228,7 @@ impl Emulator {
     /// Where its portal is, for a browser: `https://localhost:PORT/portal`.
     #[must_use]
     pub fn portal_url(&self) -> String {
-        format!("{}/portal", self.authority)
+        format!("{}/portal", self.state.authority)
     }
 
     /// The entries of the sign-in log after this [`SignIn::sequence`], oldest first; waits until there are any. Begin
@@ -295,7 +295,7 @@ impl Drop for Emulator {
 
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emulator").field("authority", &self.authority).finish_non_exhaustive()
+        f.debug_struct("Emulator").field("authority", &self.state.authority).finish_non_exhaustive()
     }
 }
 

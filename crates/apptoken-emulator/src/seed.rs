@@ -450,6 +450,10 @@ impl Seed {
     /// [`SeedError`] with the JSON path of what is wrong: syntax, an unknown member, a value of the wrong kind.
     pub fn from_json(text: &str) -> Result<Self, SeedError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim_start().starts_with('[') {
+            // serde takes a list for the members of an object, in their order
+            return Err(SeedError::new(".", "a seed is an object, and this is a list".to_owned()));
+        }
         let mut json = serde_json::Deserializer::from_str(text);
         let seed = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| SeedError::new(known_path(error.path()), error.inner().to_string()))?;

@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) clock: EmulatorClock,
     pub(crate) keys: SigningKeys,
     pub(crate) issuers: Issuers,
+    /// `https://localhost:PORT`: what most clients insist on, whatever name a visitor came by.
+    pub(crate) authority: String,
     pub(crate) hosts: Hosts,
     /// Of every HTTPS client, not only by the names that are for mutual TLS.
     pub(crate) asks_for_certificates: bool,
@@ -98,6 +100,7 @@ impl State {
             store: None,
             keys: SigningKeys::new(TokenKey::generate(clock.now())?),
             issuers: Issuers::new(IssuerMode::Entra, authority),
+            authority: authority.into(),
             hosts: Hosts::new(&[]),
             asks_for_certificates: false,
             federation: Federation::new(Vec::new(), std::time::Duration::ZERO, 0),

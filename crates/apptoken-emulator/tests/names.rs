@@ -78,25 +78,28 @@ async fn instance_discovery_leads_back_to_the_host_that_was_named() {
 async fn a_token_from_entras_name_opens_graph_at_its_own() {
     let entra = describe().start().await.unwrap();
     entra.directory().grant_admin_consent(&CONTOSO.to_string(), &DAEMON.to_string()).unwrap();
-    let host = "login.microsoftonline.com";
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", &DAEMON.to_string()),
-        ("client_secret", &secret()),
-        ("scope", GRAPH_DEFAULT),
-    ];
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let request = client_of(&entra, host)
-        .post(url(&entra, host, &format!("/{CONTOSO}/oauth2/v2.0/token")))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body);
-    let (_, token) = read(request).await;
-    for graph in ["graph.microsoft.com", "graph.microsoft.us"] {
+    for (host, graph, scope) in [
+        ("login.microsoftonline.com", "graph.microsoft.com", GRAPH_DEFAULT),
+        ("login.microsoftonline.com", "graph.microsoft.us", GRAPH_DEFAULT),
+        ("login.microsoftonline.us", "graph.microsoft.us", "https://graph.microsoft.us/.default"),
+    ] {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &DAEMON.to_string()),
+            ("client_secret", &secret()),
+            ("scope", scope),
+        ];
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = client_of(&entra, host)
+            .post(url(&entra, host, &format!("/{CONTOSO}/oauth2/v2.0/token")))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        let (_, token) = read(request).await;
         let request = client_of(&entra, graph)
             .get(url(&entra, graph, "/v1.0/users"))
             .bearer_auth(token["access_token"].as_str().unwrap());
         let (_, users) = read(request).await;
         assert_eq!(users["value"].as_array().unwrap().len(), 2, "{users}");
     }
-    assert_eq!(entra.token_requests(), 1);
+    assert_eq!(entra.token_requests(), 3);
 }

@@ -126,6 +126,8 @@ async fn contradictions_are_refused_with_their_place() {
     let error = Emulator::builder().seed_json(r#"{"applications":[{"displayName":"A","apRoles":[]}]}"#).unwrap_err();
     assert!(error.to_string().starts_with("seed: applications[0].apRoles: unknown field `apRoles`"), "{error}");
     assert_eq!(error.path(), "applications[0].apRoles");
+    let list = Emulator::builder().seed_json("\n[]").unwrap_err();
+    assert_eq!(list.to_string(), "seed: a seed is an object, and this is a list");
 }
 
 fn now() -> std::time::SystemTime {

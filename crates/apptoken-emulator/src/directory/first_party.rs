@@ -123,12 +123,29 @@ const STORAGE_SERVICES: &[&str] = &[
 ];
 
 const FIRST_PARTIES: &[FirstParty] = &[
-    FirstParty::new(GRAPH, "Microsoft Graph", &["https://graph.microsoft.com/", "https://graph.microsoft.com"])
-        .with_roles(include_str!("graph_roles.txt")),
+    FirstParty::new(
+        GRAPH,
+        "Microsoft Graph",
+        &[
+            "https://graph.microsoft.com/",
+            "https://graph.microsoft.com",
+            "https://graph.microsoft.us",
+            "https://dod-graph.microsoft.us",
+            "https://microsoftgraph.chinacloudapi.cn",
+        ],
+    )
+    .with_roles(include_str!("graph_roles.txt")),
     FirstParty::new(
         uuid!("797f4846-ba00-4fd7-ba43-dac1f8f63013"),
         "Windows Azure Service Management API",
-        &["https://management.azure.com/", "https://management.core.windows.net/"],
+        &[
+            "https://management.azure.com/",
+            "https://management.core.windows.net/",
+            "https://management.usgovcloudapi.net",
+            "https://management.core.usgovcloudapi.net/",
+            "https://management.chinacloudapi.cn",
+            "https://management.core.chinacloudapi.cn/",
+        ],
     ),
     FirstParty::new(STORAGE, "Azure Storage", &["https://storage.azure.com/"]),
     FirstParty::new(uuid!("cfa8b339-82a2-471a-a3c9-0fc0be7a4093"), "Azure Key Vault", &["https://vault.azure.net"]),
@@ -137,7 +154,11 @@ const FIRST_PARTIES: &[FirstParty] = &[
         "Azure Key Vault Managed HSM",
         &["https://managedhsm.azure.net"],
     ),
-    FirstParty::new(SQL, "Azure SQL Database", &["https://database.windows.net/"]),
+    FirstParty::new(
+        SQL,
+        "Azure SQL Database",
+        &["https://database.windows.net/", "https://database.usgovcloudapi.net/", "https://database.chinacloudapi.cn/"],
+    ),
     FirstParty::new(
         uuid!("123cd850-d9df-40bd-94d5-c9f07b7fa203"),
         "Azure OSSRDBMS Database",

@@ -34,8 +34,8 @@ pub(super) fn show(desk: &Desk<'_>, app: &str) -> Response {
         app: application.display_name.clone(),
         client_id: application.app_id.to_string(),
         tenant: application.home_tenant.map(|id| id.to_string()).unwrap_or_default(),
-        base: &desk.exchange.base,
-        host: desk.exchange.host(),
+        base: desk.authority(),
+        host: desk.authority().trim_start_matches("https://"),
         scope: format!("{uri}/.default"),
     };
     html(StatusCode::OK, &page)

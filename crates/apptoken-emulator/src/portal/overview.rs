@@ -38,7 +38,7 @@ pub(super) fn show(desk: &Desk<'_>) -> Response {
     tenants.sort_by(|a, b| a.domain.cmp(&b.domain));
     let page = Overview {
         page: desk.page("Overview", Section::Overview, None),
-        base: &desk.exchange.base,
+        base: desk.authority(),
         tenants,
         apps: directory.applications().filter(|app| !app.first_party && app.managed_identity.is_none()).count(),
         tokens: desk.state.sign_ins.last_sequence(),

@@ -53,6 +53,11 @@ impl<'a> Desk<'a> {
         Self { exchange, state: &exchange.state, form_token }
     }
 
+    /// Where clients ask: by the visitor's own name for this server, over HTTPS.
+    pub(super) fn authority(&self) -> &str {
+        if self.exchange.base.starts_with("https://") { &self.exchange.base } else { &self.state.authority }
+    }
+
     /// The frame of a page; `?done=` names what has just been done.
     pub(super) fn page(&self, title: impl Into<String>, section: Section, problem: Option<String>) -> Page {
         let clock = &self.state.clock;

@@ -70,7 +70,10 @@ impl Row {
         let result = match (entry.code, entry.outcome) {
             (Some(code), _) => format!("AADSTS{code}"),
             (None, Outcome::Granted) if entry.roles.is_empty() => "token without roles".into(),
-            (None, Outcome::Granted) => format!("token: {}", entry.roles.join(", ")),
+            (None, Outcome::Granted) => match entry.roles.split_at_checked(MOST_ROLES) {
+                Some((first, more @ [_, _, ..])) => format!("token: {} and {} more", first.join(", "), more.len()),
+                _ => format!("token: {}", entry.roles.join(", ")),
+            },
             _ => entry.message.clone().unwrap_or_default(),
         };
         Self {
@@ -85,6 +88,9 @@ impl Row {
         }
     }
 }
+
+/// Roles that a row names; the page of the sign-in names all.
+const MOST_ROLES: usize = 3;
 
 impl SignIn {
     /// Whether a search finds it: by an id, a name, a code, a resource.
@@ -104,3 +110,23 @@ impl SignIn {
 
 /// Entries on one page.
 const MOST: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_row_names_a_few_roles() {
+        let result = |roles: usize| {
+            let mut entry = SignIn::begun(0, "contoso.com", (Uuid::nil(), Uuid::nil()));
+            entry.outcome = Outcome::Granted;
+            entry.roles = (0..roles).map(|i| format!("R{i}")).collect();
+            Row::of(&entry).result
+        };
+        assert_eq!(result(4), "token: R0, R1, R2, R3");
+        assert_eq!(result(9), "token: R0, R1, R2 and 6 more");
+        assert_eq!(result(0), "token without roles");
+    }
+}

@@ -4,7 +4,9 @@ use super::claims::{BACKDATED, Claims, Grant};
 use super::pop::Binding;
 use super::requested::Requested;
 use crate::aadsts::{Code, Ids, Refusal};
-use crate::directory::{Application, GRAPH, ServicePrincipal, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion};
+use crate::directory::{
+    Application, GRAPH, ServicePrincipal, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion, resource_key,
+};
 use crate::sign_in::{CredentialKind, Evidence, SignIn, cut};
 use crate::state::State;
 
@@ -55,7 +57,8 @@ pub(super) fn issue(
     }
     log.roles = roles.iter().map(|&role| role.to_owned()).collect();
     if api.token_version == TokenVersion::V1 && !api.accepts_audience(resource) && api.slash_strict {
-        let wanted = api.identifier_uris.first().map_or("", String::as_str);
+        let wanted = api.identifier_uris.iter().find(|uri| resource_key(uri) == resource_key(resource));
+        let wanted = wanted.map_or("", String::as_str);
         log.message = Some(format!("the token's aud is {resource}, and {} takes only {wanted}", api.display_name));
         log.evidence.push(Evidence::new("audience", wanted, resource));
     }

@@ -51,6 +51,17 @@ async fn every_page_renders_under_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn whoever_comes_by_http_is_told_the_authority_that_clients_take() {
+    let entra = start_with(describe().plain_http("127.0.0.1:0")).await;
+    let plain = Visitor::of(&entra).await.at(entra.emulator.http_authority().unwrap());
+    for path in ["/portal".to_owned(), format!("/portal/apps/{DAEMON}/code")] {
+        let page = plain.get(&path).await;
+        page.has(&entra.emulator.authority());
+        assert!(!page.html.contains(&plain.base), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_daemon_from_nothing_to_a_token_with_a_role() {
     let entra = start().await;
     let visitor = Visitor::of(&entra).await;

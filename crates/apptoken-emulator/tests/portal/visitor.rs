@@ -33,6 +33,11 @@ impl Visitor {
         visitor
     }
 
+    /// The same visitor by another of the server's addresses.
+    pub(super) fn at(self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self }
+    }
+
     pub(super) async fn get(&self, path: &str) -> Page {
         let request = self.client.get(format!("{}{path}", self.base)).header("cookie", &self.cookie);
         Page::of(request.send().await.unwrap()).await
