@@ -138,7 +138,7 @@ pub struct SeedMicrosoftPrincipal {
 pub struct SeedAssignment {
     /// App ID URI or application id of the API.
     pub resource: String,
-    /// Value or id of its role.
+    /// Value or id of its role; the empty GUID for an API that has none.
     pub app_role: String,
     /// When it was granted; the start of the emulator when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -280,6 +280,39 @@ async fn what_is_said_of_an_application_holds_for_principals_named_later() {
     assert_eq!(code(apps[1]).await, 200, "consent given");
 }
 
+/// An API without app roles: the empty GUID assigns an application to it.
+#[tokio::test]
+async fn default_access_lets_in_where_assignment_is_required() {
+    let mut apps = Vec::new();
+    let entra = start_with(describe().tenant("wingtip", |wingtip| {
+        apps.push(wingtip.application("Daemon", |app| {
+            app.secret(common::secret());
+        }));
+        wingtip.application("Closed", |app| {
+            app.identifier_uri("api://roleless").assignment_required();
+        });
+        wingtip.application("Offers a role", |app| {
+            app.identifier_uri("api://members").app_role("Member").assignment_required();
+        });
+    }))
+    .await;
+    let (tenant, app, none) = ("wingtip.onmicrosoft.com", apps[0].to_string(), Uuid::nil().to_string());
+    let directory = entra.emulator.directory();
+    let ask = async || {
+        let changes = [("client_id", app.as_str()), ("scope", "api://roleless/.default")];
+        entra.send(entra.post("/wingtip.onmicrosoft.com/oauth2/v2.0/token", good(&changes))).await
+    };
+    assert_eq!(ask().await.json["error_codes"], json!([501051]));
+    assert!(directory.assign_app_role(tenant, &app, "api://roleless", &none).unwrap());
+    let granted = ask().await;
+    assert_eq!(granted.status, 200, "{}", granted.json);
+    directory.remove_app_role(tenant, &app, "api://roleless", &none).unwrap();
+    assert_eq!(ask().await.json["error_codes"], json!([501051]));
+    // where there are roles one of them is assigned, and nobody asks for this one
+    directory.assign_app_role(tenant, &app, "api://members", &none).unwrap_err();
+    directory.require_app_role(tenant, &app, "api://roleless", &none).unwrap_err();
+}
+
 #[tokio::test]
 async fn a_secret_that_ends_at_no_date_is_refused_at_the_start() {
     let builder = describe().tenant("wingtip", |wingtip| {

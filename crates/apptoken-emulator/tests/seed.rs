@@ -106,6 +106,10 @@ async fn contradictions_are_refused_with_their_place() {
             "applications[0].passwordCredentials[0].secretText: an empty secret",
         ),
         (
+            change("/applications/0/requiredResourceAccess/0/appRoles", json!([uuid::Uuid::nil()])),
+            "applications[0].requiredResourceAccess[0].appRoles: the empty GUID is no app role to ask for",
+        ),
+        (
             change("/tenants/0/defaultDomain", json!("contoso")),
             "tenants[0]: \"contoso\" is not a domain name such as contoso.com",
         ),

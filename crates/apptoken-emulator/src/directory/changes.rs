@@ -9,7 +9,7 @@ use aws_lc_rs::rand;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::model::{AppRole, Application, KeyCredential, Secret, ServicePrincipal, TokenVersion};
+use super::model::{AppRole, Application, DEFAULT_ACCESS, KeyCredential, Secret, ServicePrincipal, TokenVersion};
 use super::{Directory, DirectoryError, MemberType, OptionalClaims, SeedError, Snapshot, guid};
 use crate::seed::{SeedApplication, SeedServicePrincipal, SeedTenant};
 
@@ -66,14 +66,16 @@ impl Directory {
     }
 
     /// Assigns one app role, by value or id, of an API (application id or App ID URI) to an application; whether it did
-    /// not have it yet. A role that is disabled, or for users only, cannot be assigned.
+    /// not have it yet. A role that is disabled, or for users only, cannot be assigned. To an API that offers no role an
+    /// application is assigned with the empty GUID: that lets it in where assignment is required.
     pub fn assign_app_role(&self, tenant: &str, app: &str, api: &str, role: &str) -> Result<bool, DirectoryError> {
         self.change(|next, now| {
             let (id, app_id) = (next.named_tenant(tenant)?, next.app(app)?.app_id);
             let (resource, role_id) = next.offered(tenant, api, role)?;
             let roles = next.application(resource).map_or(&[][..], |api| &api.app_roles);
             let fit = |known: &AppRole| known.enabled && known.allowed_member_types.contains(&MemberType::Application);
-            if !roles.iter().any(|known| known.id == role_id && fit(known)) {
+            let by_default = role_id == DEFAULT_ACCESS && roles.is_empty();
+            if !by_default && !roles.iter().any(|known| known.id == role_id && fit(known)) {
                 return Err(DirectoryError::NoAppRole { app: resource, role: role.into() });
             }
             let mut new = false;
@@ -98,8 +100,11 @@ impl Directory {
     pub fn require_app_role(&self, tenant: &str, app: &str, api: &str, role: &str) -> Result<(), DirectoryError> {
         self.change(|next, _| {
             let app_id = next.app(app)?.app_id;
-            let (resource, role) = next.offered(tenant, api, role)?;
-            next.edit_application(app_id, |application| application.wish(resource, role));
+            let (resource, id) = next.offered(tenant, api, role)?;
+            if id == DEFAULT_ACCESS {
+                return Err(DirectoryError::NoAppRole { app: resource, role: role.into() });
+            }
+            next.edit_application(app_id, |application| application.wish(resource, id));
             Ok(())
         })
     }
@@ -303,13 +308,13 @@ impl Snapshot {
         found.ok_or_else(|| DirectoryError::NoApplication(name.into()))
     }
 
-    /// The ids of an API and of its role.
+    /// The ids of an API and of what can be assigned of it.
     fn offered(&self, tenant: &str, api: &str, role: &str) -> Result<(Uuid, Uuid), DirectoryError> {
         let tenant = self.tenant(tenant).ok_or_else(|| DirectoryError::NoTenant(tenant.into()))?;
         let (api, _) = self.resource(tenant, api).ok_or_else(|| DirectoryError::NoApplication(api.into()))?;
-        let found = api.role(role);
+        let found = api.assignable(role);
         let found = found.ok_or_else(|| DirectoryError::NoAppRole { app: api.app_id, role: role.into() })?;
-        Ok((api.app_id, found.id))
+        Ok((api.app_id, found))
     }
 
     pub(super) fn principal(

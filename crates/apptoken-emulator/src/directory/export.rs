@@ -297,9 +297,13 @@ mod tests {
                                                                        "allowedMemberTypes": ["Application", "User"] }] })];
             for (i, (flags, version, name, secrets)) in apps.into_iter().enumerate() {
                 let [multi, consent, enabled, required, federated, nowhere, direct, further] = flags;
+                let assigned = json!([
+                    { "resource": "api://a", "appRole": "Two" },
+                    { "resource": "https://vault.azure.net", "appRole": uuid::Uuid::nil() },
+                ]);
                 let principal = json!({ "tenant": "a.example", "adminConsent": consent, "accountEnabled": enabled,
                     "appRoleAssignmentRequired": required,
-                    "appRoleAssignments": when(direct, json!({ "resource": "api://a", "appRole": "Two" })) });
+                    "appRoleAssignments": if direct { assigned.clone() } else { json!([]) } });
                 let elsewhere = json!({ "tenant": "b.example" });
                 let principals = match (nowhere, multi) {
                     (true, _) => vec![],

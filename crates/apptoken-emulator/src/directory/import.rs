@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::model::{
-    AppRole, Application, Group, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal, Tenant, TokenVersion,
-    User, resource_key, sha256,
+    AppRole, Application, DEFAULT_ACCESS, Group, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal,
+    Tenant, TokenVersion, User, resource_key, sha256,
 };
 use super::properties::{self, Properties, Unfit};
 use super::{CertificateAuthority, FederatedCredential, Snapshot, admin_application, certificates, guid};
@@ -275,10 +275,14 @@ impl Snapshot {
         path: &str,
     ) -> Result<Vec<RequiredResourceAccess>, SeedError> {
         let home = self.application(app_id).and_then(|application| application.home_tenant);
-        self.app_roles(&seed.required_resource_access, home, path)
+        let wishes = self.app_roles(&seed.required_resource_access, home, path)?;
+        match wishes.iter().position(|wish| wish.app_roles.contains(&DEFAULT_ACCESS)) {
+            Some(i) => Err(SeedError::new(format!("{path}[{i}].appRoles"), "the empty GUID is no app role to ask for")),
+            None => Ok(wishes),
+        }
     }
 
-    /// App roles of APIs, as a seed names them.
+    /// What can be assigned of APIs, as a seed names it.
     pub(super) fn app_roles(
         &self,
         seeds: &[SeedResourceAccess],
@@ -291,7 +295,7 @@ impl Snapshot {
                 SeedError::new(format!("{path}[{i}].resource"), message)
             })?;
             let role = |(j, role): (usize, &String)| {
-                api.role(role).map(|role| role.id).ok_or_else(|| {
+                api.assignable(role).ok_or_else(|| {
                     let message = format!("{} has no app role {role:?}", api.display_name);
                     SeedError::new(format!("{path}[{i}].appRoles[{j}]"), message)
                 })

@@ -176,6 +176,9 @@ pub struct AppRoleAssignment {
     pub created: i64,
 }
 
+/// What stands in an assignment to an API without naming a role of it: to APIs that have none.
+pub(crate) const DEFAULT_ACCESS: Uuid = Uuid::nil();
+
 /// An application permission that an API offers.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -361,6 +364,12 @@ impl Application {
         // an id first: another role's value may look like it
         let by_id = guid(value_or_id).and_then(|id| self.app_roles.iter().find(|role| role.id == id));
         by_id.or_else(|| self.app_roles.iter().find(|role| role.value == value_or_id))
+    }
+
+    /// The id of what can be assigned by this name: a role's, or [`DEFAULT_ACCESS`].
+    pub(super) fn assignable(&self, value_or_id: &str) -> Option<Uuid> {
+        let role = self.role(value_or_id).map(|role| role.id);
+        role.or_else(|| guid(value_or_id).filter(|&id| id == DEFAULT_ACCESS))
     }
 
     /// Whether this API takes a v1 token with this audience: its App ID URIs or its id, and a slash at the end counts

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::app::find;
 use super::form::Form;
 use super::page::{Desk, Page, Section, go, html, not_found, status};
-use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant};
+use crate::directory::{Application, DEFAULT_ACCESS, ServicePrincipal, Snapshot, Tenant};
 use crate::endpoints::Response;
 
 #[derive(Template)]
@@ -71,7 +71,11 @@ pub(super) fn show(desk: &Desk<'_>, tenant: &str, app: &str, problem: Option<Str
     let role = |api: uuid::Uuid, role: uuid::Uuid| {
         let api = directory.application(api);
         let value = api.and_then(|api| api.app_roles.iter().find(|r| r.id == role)).map(|role| role.value.clone());
-        (api.map(|api| api.display_name.clone()).unwrap_or_default(), value.unwrap_or_else(|| role.to_string()))
+        let value = value.unwrap_or_else(|| match role {
+            DEFAULT_ACCESS => "default access".to_owned(),
+            unknown => unknown.to_string(),
+        });
+        (api.map(|api| api.display_name.clone()).unwrap_or_default(), value)
     };
     let grants = principal.app_role_assignments.iter().map(|a| {
         let (api, value) = role(a.resource, a.app_role);

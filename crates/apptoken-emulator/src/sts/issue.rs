@@ -5,7 +5,7 @@ use super::pop::Binding;
 use super::requested::Requested;
 use crate::aadsts::{Code, Ids, Refusal};
 use crate::directory::{
-    Application, GRAPH, ServicePrincipal, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion, resource_key,
+    Application, DEFAULT_ACCESS, GRAPH, ServicePrincipal, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion, resource_key,
 };
 use crate::sign_in::{CredentialKind, Evidence, SignIn, cut};
 use crate::state::State;
@@ -52,7 +52,8 @@ pub(super) fn issue(
         return Err(Refusal::new(Code::ResourceDisabled, &[resource]));
     }
     let roles = Snapshot::roles(principal, api);
-    if api_principal.app_role_assignment_required && roles.is_empty() {
+    let by_default = || principal.app_role_assignments.iter().any(|a| a.grants(api.app_id, DEFAULT_ACCESS));
+    if api_principal.app_role_assignment_required && roles.is_empty() && !by_default() {
         return Err(unassigned(application, api));
     }
     log.roles = roles.iter().map(|&role| role.to_owned()).collect();
