@@ -59,15 +59,18 @@ impl Directory {
         id: Uuid,
         change: impl FnOnce(&mut SeedFederatedCredential),
     ) -> Result<(), DirectoryError> {
-        self.change(|next, _| {
+        self.change(|next, now| {
             let mut others = next.app(app)?.clone();
             let app_id = others.app_id;
             let place = others.federated.iter().position(|credential| credential.id == id);
             let place =
                 place.ok_or_else(|| DirectoryError::NoCredential { app: app_id, credential: id.to_string() })?;
-            let mut seed = others.federated.remove(place).to_seed();
+            let before = others.federated.remove(place);
+            let mut seed = before.to_seed();
             change(&mut seed);
-            let credential = FederatedCredential::admit(&seed, &others, "federatedIdentityCredential")?;
+            let admitted = FederatedCredential::admit(&seed, &others, "federatedIdentityCredential")?;
+            let added = if admitted.trusts_as(&before) { before.added } else { now };
+            let credential = FederatedCredential { added, ..admitted };
             next.edit_application(app_id, |application| application.federated[place] = credential);
             Ok(())
         })
@@ -93,6 +96,12 @@ impl Directory {
 }
 
 impl FederatedCredential {
+    /// Whether it takes the same tokens.
+    fn trusts_as(&self, other: &Self) -> bool {
+        let trust = |one: &Self| (one.issuer.clone(), one.subject.clone(), one.audience.clone());
+        trust(self) == trust(other)
+    }
+
     /// What a seed says, if Entra would take it as one more of this application's.
     pub(super) fn admit(
         seed: &SeedFederatedCredential,

@@ -68,13 +68,13 @@ impl Directory {
             }
             next.import_applications(&[seed], "applications", now)?;
             next.edit_application(app_id, |application| application.secrets = secrets);
-            next.update(app_id, change)?;
+            next.update(app_id, change, now)?;
             Ok(app_id)
         })
     }
 
     pub(crate) fn update_application(&self, app_id: Uuid, change: ApplicationChange) -> Result<(), DirectoryError> {
-        self.change(|next, _| next.update(app_id, change))
+        self.change(|next, now| next.update(app_id, change, now))
     }
 
     pub(crate) fn update_service_principal(
@@ -92,7 +92,7 @@ impl Directory {
 }
 
 impl Snapshot {
-    fn update(&mut self, app_id: Uuid, change: ApplicationChange) -> Result<(), DirectoryError> {
+    fn update(&mut self, app_id: Uuid, change: ApplicationChange, now: i64) -> Result<(), DirectoryError> {
         let ApplicationChange {
             display_name,
             sign_in_audience,
@@ -118,7 +118,7 @@ impl Snapshot {
         let certificates = match keys {
             None => application.certificates.clone(),
             Some(keys) => {
-                let keys: Vec<_> = keys.into_iter().map(|key| key.of(application)).collect::<Result<_, _>>()?;
+                let keys: Vec<_> = keys.into_iter().map(|key| key.of(application, now)).collect::<Result<_, _>>()?;
                 each_once(&keys)?;
                 keys
             }
@@ -196,13 +196,19 @@ impl Snapshot {
 }
 
 impl Key {
-    fn of(self, application: &super::Application) -> Result<KeyCredential, DirectoryError> {
+    fn of(self, application: &super::Application, now: i64) -> Result<KeyCredential, DirectoryError> {
+        let known = |id: Uuid| application.certificates.iter().find(|key| key.key_id == id);
         let id = match self {
-            Self::New(key) => return Ok(*key),
+            Self::New(key) => {
+                // A client may send whole what it has read: that makes nothing new.
+                let same = known(key.key_id).filter(|known| known.certificate == key.certificate);
+                return Ok(KeyCredential { added: same.map_or(now, |known| known.added), ..*key });
+            }
             Self::Kept(id) => id,
         };
-        let kept = application.certificates.iter().find(|key| key.key_id == id).cloned();
-        kept.ok_or_else(|| DirectoryError::NoCredential { app: application.app_id, credential: id.to_string() })
+        known(id)
+            .cloned()
+            .ok_or_else(|| DirectoryError::NoCredential { app: application.app_id, credential: id.to_string() })
     }
 }
 

@@ -369,7 +369,7 @@ async fn the_sign_in_log_newest_first() {
     assert!(!log.to_string().contains(&secret()) && !log.to_string().contains("wrong"));
 }
 
-async fn sign_in(desk: &Desk, client_id: &str, key: &crate::common::DaemonKey) -> u16 {
+pub(crate) async fn sign_in(desk: &Desk, client_id: &str, key: &crate::common::DaemonKey) -> u16 {
     let url = desk.entra.url(&format!("/{CONTOSO}/oauth2/v2.0/token"));
     let now = desk.entra.emulator.clock().now_unix();
     let header = Map::from_iter([("x5t#S256".to_owned(), Value::from(key.certificate.x5t_s256()))]);
@@ -387,7 +387,7 @@ async fn sign_in(desk: &Desk, client_id: &str, key: &crate::common::DaemonKey) -
 }
 
 /// With padding, as SDKs send it.
-fn base64(der: &[u8]) -> String {
+pub(crate) fn base64(der: &[u8]) -> String {
     let certificate = apptoken_jose::Certificate::from_der(der).unwrap();
     certificate.to_pem().lines().filter(|line| !line.starts_with("---")).collect()
 }
@@ -396,7 +396,7 @@ fn date(unix: i64) -> String {
     jiff::Timestamp::from_second(unix).unwrap().to_string()
 }
 
-const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
+pub(crate) const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
 
 /// Whatever the names are, they are kept; the shape is Graph's. Tokens follow at once.
 #[tokio::test]

@@ -11,3 +11,4 @@ mod hostile;
 mod objects;
 mod query;
 mod reads;
+mod replication;
