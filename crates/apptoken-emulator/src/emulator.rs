@@ -10,15 +10,15 @@ use tokio::task::JoinHandle;
 
 use crate::builder::{EmulatorBuilder, StartError};
 use crate::clock::EmulatorClock;
-use crate::directory::{Directory, Snapshot};
-use crate::faults::{FaultRule, Faults};
+use crate::directory::{Directory, SeedError, Snapshot};
+use crate::faults::{Faults, Import, SeededFaults};
 use crate::federation::Federation;
 use crate::hosts::Hosts;
 use crate::issuer::Issuers;
 use crate::keyring::Keyring;
 use crate::managed_identity::{Machine, ManagedIdentitySource};
 use crate::own::Own;
-use crate::seed::{Seed, SeedReplicationDelay};
+use crate::seed::Seed;
 use crate::server::{self, Tls};
 use crate::sign_in::{SignIn, SignInLog};
 use crate::state::State;
@@ -84,7 +84,9 @@ impl Emulator {
         let (folder, begin, tls, (keys, workload_keys), (machine, admin_key), unsaved) = prepared?;
         let sign_ins = Arc::new(SignInLog::new(limits.sign_ins, limits.sign_in_bytes));
         let store = folder.map(|folder| folder.keep(Arc::clone(&sign_ins))).transpose()?.map(Arc::new);
-        let Beginning { kept, directory, restored, faults, delays, offset } = begin;
+        let Beginning { kept, directory, restored, faults: seeded, offset } = begin;
+        let faults = Faults::new(limits.clone());
+        faults.import(seeded, Import::Beside, || Ok::<_, SeedError>(()))?;
         clock.shift_seconds(offset);
         let directory = Directory::new(&kept, directory, clock.clone(), store.clone());
         if let Some(store) = &store {
@@ -110,7 +112,7 @@ impl Emulator {
             authority,
             hosts: Hosts::new(&host_names),
             asks_for_certificates,
-            faults: Faults::beginning(faults, delays),
+            faults,
             sign_ins,
             used_assertions: UsedAssertions::new(limits.used_assertions),
             token_requests: AtomicU64::new(0),
@@ -305,8 +307,7 @@ struct Beginning {
     kept: Snapshot,
     directory: Snapshot,
     restored: bool,
-    faults: Vec<FaultRule>,
-    delays: Vec<SeedReplicationDelay>,
+    faults: SeededFaults,
     /// Of the clock, seconds.
     offset: i64,
 }
@@ -318,7 +319,7 @@ impl Beginning {
             Some(folder) => {
                 let kept = Snapshot::from_rows(folder.objects.iter()).map_err(|what| folder.damaged(&what))?;
                 let directory = kept.with_all_first_parties(now);
-                Ok(Self { kept, directory, restored: true, faults: Vec::new(), delays: Vec::new(), offset: 0 })
+                Ok(Self { kept, directory, restored: true, faults: SeededFaults::default(), offset: 0 })
             }
             None => {
                 let kept = match folder {
@@ -330,8 +331,7 @@ impl Beginning {
                     kept,
                     directory: Snapshot::from_seed(seed, now.saturating_add(offset))?,
                     restored: false,
-                    faults: FaultRule::all_declared(&seed.faults)?,
-                    delays: seed.replication_delays.clone(),
+                    faults: SeededFaults::of(seed)?,
                     offset,
                 })
             }

@@ -1,5 +1,6 @@
 //! Trouble on demand: what a daemon must live with, made to happen.
 
+mod bounded;
 mod declared;
 mod delays;
 mod rule;
@@ -11,10 +12,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub(crate) use bounded::{Import, SeededFaults, TooMuch};
 pub(crate) use delays::Delays;
 pub use rule::FaultRule;
 pub(crate) use rule::Target;
 
+use crate::limits::Limits;
 use crate::seed::SeedReplicationDelay;
 
 /// What happens to a token request instead of, or before, its proper answer.
@@ -47,7 +50,8 @@ pub enum Fault {
     Refusal(u32),
 }
 
-/// The switches of a running local Entra ID. All can be changed at any time.
+/// The switches of a running local Entra ID. All can be changed at any time. The bounds of [`Limits`] are for what comes
+/// in seeds and over HTTP; what this program itself asks for has none.
 #[derive(Debug, Default)]
 pub struct Faults {
     /// How many faults wait in `queue`: the token path looks here, and takes the lock only when there are any.
@@ -61,15 +65,12 @@ pub struct Faults {
     latency_micros: AtomicU64,
     token_lifetime: OptionalSeconds,
     refresh_in: OptionalSeconds,
+    limits: Limits,
 }
 
 impl Faults {
-    /// With what a seed declares.
-    pub(crate) fn beginning(rules: Vec<FaultRule>, delays: Vec<SeedReplicationDelay>) -> Self {
-        let faults = Self::default();
-        faults.delays.set(delays);
-        rules.into_iter().for_each(|rule| _ = faults.add(rule));
-        faults
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
     }
 
     /// The next `n` token requests meet `fault`; faults asked for earlier come first.
@@ -79,14 +80,17 @@ impl Faults {
 
     /// The requests that `rule` is for meet its fault; rules added earlier come first. Gives the id by which
     /// [`Self::remove`] knows it.
-    pub fn add(&self, mut rule: FaultRule) -> u64 {
+    pub fn add(&self, rule: FaultRule) -> u64 {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.put(&mut queue, rule)
+    }
+
+    fn put(&self, queue: &mut VecDeque<FaultRule>, mut rule: FaultRule) -> u64 {
         rule.id = self.next_id.fetch_add(1, Ordering::SeqCst) + 1;
         let id = rule.id;
-        if rule.left == Some(0) {
-            return id;
+        if rule.left != Some(0) {
+            queue.push_back(rule);
         }
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back(rule);
         self.waiting.store(queue.len(), Ordering::SeqCst);
         id
     }
@@ -103,7 +107,7 @@ impl Faults {
     /// From now on, credentials are not known to the token endpoint before they are as old as this: 7000215, 700027 or
     /// 70021 until then, as while Entra replicates them. Replaces what was said before; seeded ones are known at once.
     pub fn replication_delays(&self, delays: Vec<SeedReplicationDelay>) {
-        self.delays.set(delays);
+        self.delays.change(|rules| *rules = delays);
     }
 
     /// Every token request takes this much longer; zero ends it.
@@ -127,9 +131,14 @@ impl Faults {
         queue.clear();
         self.waiting.store(0, Ordering::SeqCst);
         drop(queue);
+        self.delays.change(Vec::clear);
+        self.clear_settings();
+    }
+
+    /// All but faults and delays.
+    fn clear_settings(&self) {
         self.revoked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.revocations.store(0, Ordering::SeqCst);
-        self.delays.set(Vec::new());
         self.latency(Duration::ZERO);
         self.token_lifetime(None);
         self.refresh_in(None);

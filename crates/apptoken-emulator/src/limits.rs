@@ -28,6 +28,14 @@ pub struct Limits {
     pub sign_ins: usize,
     /// Bytes of the sign-in log in memory; 8 MiB. The oldest entries go first.
     pub sign_in_bytes: usize,
+    /// Faults that wait, when a seed, the portal or the admin API asks for one more; 1,000. It is refused.
+    pub faults: usize,
+    /// Replication delays, likewise; 1,000.
+    pub replication_delays: usize,
+    /// Longest text of one fault or delay (body, tenant, resource), likewise, bytes; 16 KiB.
+    pub fault_bytes: usize,
+    /// Applications whose tokens are revoked, when the portal or the admin API asks for one more; 10,000. It is refused.
+    pub revocations: usize,
     /// Client assertions whose use is remembered while they are good; 10,000. The oldest goes first.
     pub used_assertions: usize,
     /// Time for requests under way when the server stops; 2 s.
@@ -48,6 +56,10 @@ impl Default for Limits {
             issuer_document_bytes: 256 * 1024,
             sign_ins: 10_000,
             sign_in_bytes: 8 * 1024 * 1024,
+            faults: 1_000,
+            replication_delays: 1_000,
+            fault_bytes: 16 * 1024,
+            revocations: 10_000,
             used_assertions: 10_000,
             shutdown: Duration::from_secs(2),
         }

@@ -306,6 +306,76 @@ async fn a_seed_goes_out_and_in() {
 }
 
 #[tokio::test]
+async fn what_waits_has_a_bound() {
+    let entra = start_with(describe().limits(|limits| {
+        limits.faults = 2;
+        limits.fault_bytes = 100;
+        limits.replication_delays = 2;
+        limits.revocations = 1;
+    }))
+    .await;
+    let refused = |answer: &Answer| {
+        let error = &answer.json["error"];
+        (answer.status, error["message"].as_str().unwrap().to_owned(), error["path"].clone())
+    };
+    let waiting = async |what: &str| {
+        let all = entra.ask("GET", what, Value::Null).await.json["value"].clone();
+        all.as_array().unwrap().len()
+    };
+    let hang = json!({ "fault": "hang", "app": Uuid::nil() });
+
+    assert_eq!(entra.ask("POST", "/faults", hang.clone()).await.status, 201);
+    assert_eq!(entra.ask("POST", "/faults", hang.clone()).await.status, 201);
+    let full = "at most 2 faults wait at a time: take some away first";
+    assert_eq!(refused(&entra.ask("POST", "/faults", hang.clone()).await), (409, full.into(), Value::Null));
+    let seed = json!({ "tenants": [{ "defaultDomain": "more.example" }], "faults": [hang] });
+    let answer = entra.ask("POST", "/seed", seed.clone()).await;
+    assert_eq!(refused(&answer), (400, full.into(), json!("faults")));
+    assert!(entra.emulator.directory().snapshot().tenant("more.example").is_none(), "all or nothing");
+    let id = entra.ask("GET", "/faults", Value::Null).await.json["value"][0]["id"].clone();
+    assert_eq!(entra.ask("DELETE", &format!("/faults/{id}"), Value::Null).await.status, 204);
+    assert_eq!(entra.ask("POST", "/seed", seed).await.status, 200);
+    assert_eq!(waiting("/faults").await, 2);
+    entra.ask("DELETE", "/faults", Value::Null).await;
+
+    let long = "body, tenant and resource are longer than 100 bytes together";
+    let fault = json!({ "fault": "status", "status": 503, "body": "x".repeat(90), "resource": "y".repeat(11) });
+    assert_eq!(refused(&entra.ask("POST", "/faults", fault.clone()).await), (400, long.into(), Value::Null));
+    let answer = entra.ask("POST", "/seed", json!({ "faults": [fault] })).await;
+    assert_eq!(refused(&answer), (400, long.into(), json!("faults[0]")));
+    assert_eq!(waiting("/faults").await, 0);
+
+    let delays = |count: usize| json!(vec![json!({ "seconds": 9, "app": Uuid::nil() }); count]);
+    let full = "at most 2 replication delays hold at a time";
+    assert_eq!(entra.ask("PUT", "/replication-delays", delays(2)).await.status, 204);
+    let answer = entra.ask("PUT", "/replication-delays", delays(3)).await;
+    assert_eq!(refused(&answer), (409, full.into(), Value::Null));
+    let one_more = json!({ "replicationDelays": delays(1) });
+    let answer = entra.ask("POST", "/seed", one_more.clone()).await;
+    assert_eq!(refused(&answer), (400, full.into(), json!("replicationDelays")));
+    let long = json!([{ "seconds": 9, "tenant": "x".repeat(101) }]);
+    assert_eq!(entra.ask("PUT", "/replication-delays", long).await.status, 400);
+    assert_eq!(waiting("/replication-delays").await, 2);
+
+    assert_eq!(entra.ask("POST", "/revocations", json!({ "app": DAEMON })).await.status, 204);
+    assert_eq!(entra.ask("POST", "/revocations", json!({ "app": DAEMON })).await.status, 204, "the same once more");
+    let answer = entra.ask("POST", "/revocations", json!({ "app": Uuid::nil() })).await;
+    assert_eq!(refused(&answer).0, 409);
+    assert!(refused(&answer).1.contains("at most 1 applications"), "{}", answer.json);
+
+    // what comes instead has all the room
+    assert_eq!(entra.ask("PUT", "/seed", one_more).await.status, 200);
+    assert_eq!((waiting("/replication-delays").await, waiting("/revocations").await), (1, 0));
+    assert_eq!(entra.ask("PUT", "/seed", json!({ "replicationDelays": delays(3) })).await.status, 400);
+    assert_eq!(waiting("/replication-delays").await, 1);
+
+    // from the start, too
+    let seed = json!({ "faults": [{ "fault": "reset" }, { "fault": "hang" }] }).to_string();
+    let start = Emulator::builder().seed_json(&seed).unwrap().limits(|limits| limits.faults = 1).start().await;
+    assert!(start.unwrap_err().to_string().contains("faults"));
+}
+
+#[tokio::test]
 async fn a_seed_may_bring_faults_and_the_clock() {
     let seed = json!({
         "tenants": [{ "tenantId": CONTOSO, "defaultDomain": "contoso.onmicrosoft.com" }],

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::directory::SeedError;
 use crate::endpoints::{BodyError, Exchange, RequestBody, Response, json, read};
-use crate::faults::FaultRule;
+use crate::faults::{FaultRule, TooMuch};
 use crate::seed::{SeedFault, SeedReplicationDelay, known_path};
 use crate::state::State;
 
@@ -80,7 +80,7 @@ async fn serve(exchange: &Exchange, segments: &[&str], body: &[u8]) -> Result<Re
         (Method::GET | Method::HEAD, ["replication-delays"]) => Ok(ok(&list(state.faults.delays.rules().into_iter()))),
         (Method::PUT, ["replication-delays"]) => {
             let rules: Vec<SeedReplicationDelay> = parse(body)?;
-            state.faults.delays.set(rules);
+            state.faults.admit_delays(rules)?;
             Ok(done())
         }
         (Method::GET | Method::HEAD, ["tokens"]) => Ok(ok(&Tokens::of(state))),
@@ -91,7 +91,7 @@ async fn serve(exchange: &Exchange, segments: &[&str], body: &[u8]) -> Result<Re
         (Method::GET | Method::HEAD, ["revocations"]) => Ok(ok(&list(state.faults.revoked().into_iter()))),
         (Method::POST, ["revocations"]) => {
             let Revocation { app } = parse(body)?;
-            state.faults.revoke(app, state.clock.now_unix());
+            state.faults.admit_revocation(app, state.clock.now_unix())?;
             Ok(done())
         }
         (Method::DELETE, ["revocations", app]) => match app.parse().is_ok_and(|app| state.faults.end_revocation(app)) {
@@ -136,7 +136,7 @@ fn overview(exchange: &Exchange) -> Response {
 
 fn add_fault(state: &State, body: &[u8]) -> Result<Response, Problem> {
     let declared: SeedFault = parse(body)?;
-    let id = state.faults.add(FaultRule::declared(&declared, "fault")?);
+    let id = state.faults.admit(FaultRule::declared(&declared, "fault")?)?;
     Ok(json(StatusCode::CREATED, &value!({ "id": id })))
 }
 
@@ -260,6 +260,16 @@ impl Problem {
 impl From<SeedError> for Problem {
     fn from(error: SeedError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error.message()).at(error.path())
+    }
+}
+
+impl From<TooMuch> for Problem {
+    fn from(error: TooMuch) -> Self {
+        let status = match error {
+            TooMuch::Text(_) => StatusCode::BAD_REQUEST,
+            TooMuch::Faults(_) | TooMuch::Delays(_) | TooMuch::Revocations(_) => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

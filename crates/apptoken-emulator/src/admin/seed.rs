@@ -7,7 +7,7 @@ use super::{Problem, ok};
 use crate::clock::EmulatorClock;
 use crate::directory::DirectoryError;
 use crate::endpoints::{Response, json};
-use crate::faults::FaultRule;
+use crate::faults::{Import, SeededFaults};
 use crate::seed::Seed;
 use crate::state::State;
 
@@ -18,12 +18,10 @@ pub(super) fn export(state: &State) -> Response {
 /// What the seed declares comes to what is there; its clock, if it has one, goes before the present one.
 pub(super) fn add(state: &State, body: &[u8]) -> Result<Response, Problem> {
     let (seed, faults) = read(body)?;
-    state.directory.add(&seed)?;
+    state.faults.import(faults, Import::Beside, || state.directory.add(&seed))?;
     if let Some(offset) = seed.clock_offset_seconds {
         state.clock.set_offset(offset);
     }
-    state.faults.delays.add(seed.replication_delays);
-    faults.into_iter().for_each(|fault| _ = state.faults.add(fault));
     Ok(counted(state))
 }
 
@@ -31,11 +29,9 @@ pub(super) fn add(state: &State, body: &[u8]) -> Result<Response, Problem> {
 pub(super) fn replace(state: &State, body: &[u8]) -> Result<Response, Problem> {
     let (seed, faults) = read(body)?;
     let offset = seed.clock_offset_seconds.unwrap_or(0);
-    state.directory.replace_at(&seed, EmulatorClock::new(offset).now_unix())?;
+    let now = EmulatorClock::new(offset).now_unix();
+    state.faults.import(faults, Import::Instead, || state.directory.replace_at(&seed, now))?;
     state.clock.set_offset(offset);
-    state.faults.clear();
-    state.faults.delays.set(seed.replication_delays);
-    faults.into_iter().for_each(|fault| _ = state.faults.add(fault));
     Ok(counted(state))
 }
 
@@ -45,10 +41,10 @@ pub(super) fn schema() -> Response {
     response
 }
 
-fn read(body: &[u8]) -> Result<(Seed, Vec<FaultRule>), Problem> {
+fn read(body: &[u8]) -> Result<(Seed, SeededFaults), Problem> {
     let text = str::from_utf8(body).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the seed is not text"))?;
     let seed = Seed::from_json(text)?;
-    let faults = FaultRule::all_declared(&seed.faults)?;
+    let faults = SeededFaults::of(&seed)?;
     Ok((seed, faults))
 }
 

@@ -57,12 +57,6 @@ impl FaultRule {
         })
     }
 
-    /// The rules of a seed.
-    pub(crate) fn all_declared(declared: &[SeedFault]) -> Result<Vec<Self>, SeedError> {
-        let rule = |(i, fault)| Self::declared(fault, &format!("faults[{i}]"));
-        declared.iter().enumerate().map(rule).collect()
-    }
-
     /// As a seed would say it, with the times that are left.
     pub(crate) fn declare(&self) -> SeedFault {
         let base = SeedFault {

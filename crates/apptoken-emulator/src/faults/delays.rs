@@ -15,16 +15,11 @@ pub(crate) struct Delays {
 }
 
 impl Delays {
-    pub(crate) fn set(&self, rules: Vec<SeedReplicationDelay>) {
-        let mut current = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Vec<SeedReplicationDelay>) -> T) -> T {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = change(&mut rules);
         self.any.store(!rules.is_empty(), Ordering::SeqCst);
-        *current = rules;
-    }
-
-    pub(crate) fn add(&self, rules: Vec<SeedReplicationDelay>) {
-        let mut all = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        all.extend(rules);
-        self.any.store(!all.is_empty(), Ordering::SeqCst);
+        outcome
     }
 
     pub(crate) fn rules(&self) -> Vec<SeedReplicationDelay> {

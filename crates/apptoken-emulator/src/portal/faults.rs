@@ -12,7 +12,7 @@ use crate::aadsts::Code;
 use crate::clock::EmulatorClock;
 use crate::directory::guid;
 use crate::endpoints::Response;
-use crate::faults::{Fault, FaultRule};
+use crate::faults::{Fault, FaultRule, TooMuch};
 use crate::seed::SeedReplicationDelay;
 
 #[derive(Template)]
@@ -66,16 +66,13 @@ pub(super) fn show(desk: &Desk<'_>, problem: Option<String>) -> Response {
 pub(super) async fn change(desk: &Desk<'_>, action: &str, form: &Form) -> Response {
     let state = desk.state;
     let outcome = match action {
-        "add" => rule(form).map(|rule| {
-            state.faults.add(rule);
-            "fault"
-        }),
+        "add" => rule(form).and_then(|rule| state.faults.admit(rule).map(|_| "fault").map_err(too_much)),
         "remove" => match form.get("id").parse().is_ok_and(|id| state.faults.remove(id)) {
             true => Ok("fault-removed"),
             false => Err("This fault waits no more.".into()),
         },
         "delay" => delay(form).map(|delay| {
-            state.faults.delays.set(delay.into_iter().collect());
+            state.faults.replication_delays(delay.into_iter().collect());
             "delay"
         }),
         "clear" => {
@@ -86,9 +83,9 @@ pub(super) async fn change(desk: &Desk<'_>, action: &str, form: &Form) -> Respon
             state.faults.token_lifetime(lifetime);
             "lifetime"
         }),
-        "revoke" => guid(form.get("app")).ok_or_else(|| "Choose an application.".to_owned()).map(|app| {
-            state.faults.revoke(app, state.clock.now_unix());
-            "revoked"
+        "revoke" => guid(form.get("app")).ok_or_else(|| "Choose an application.".to_owned()).and_then(|app| {
+            let revoked = state.faults.admit_revocation(app, state.clock.now_unix());
+            revoked.map(|()| "revoked").map_err(too_much)
         }),
         "key" => match state.rotate_signing_key().await {
             Ok(()) => Ok("key"),
@@ -101,6 +98,10 @@ pub(super) async fn change(desk: &Desk<'_>, action: &str, form: &Form) -> Respon
         Ok(done) => go(&format!("/portal/faults?done={done}")),
         Err(why) => show(desk, Some(why)),
     }
+}
+
+fn too_much(error: TooMuch) -> String {
+    format!("Nothing was added: {error}.")
 }
 
 fn rule(form: &Form) -> Result<FaultRule, String> {
