@@ -12,7 +12,8 @@ pub struct Limits {
     pub head: Duration,
     /// Time for the body of a request; 15 s.
     pub body: Duration,
-    /// Time for a client to make room for more of an answer, when it has stopped reading; 30 s.
+    /// Time for a client to make room for more of an answer, when it has stopped reading; 30 s. With HTTP/2, where room
+    /// is not what TCP says, up to twice this and [`Self::shutdown`].
     pub write: Duration,
     /// Longest body, bytes; 128 KiB.
     pub body_bytes: usize,

@@ -2,6 +2,7 @@
 
 mod client_certificate;
 mod listen;
+mod reading;
 mod socket;
 mod tls;
 
@@ -26,6 +27,7 @@ pub(crate) use tls::{Acceptor, Tls};
 
 use crate::endpoints::{Reply, handle};
 use crate::state::State;
+use reading::Reading;
 use socket::{Reset, Socket};
 
 /// Says when to stop.
@@ -120,10 +122,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = state.limits.clone();
-    let grace = limits.shutdown;
-    let spoken = Arc::new(AtomicBool::new(false));
+    let (spoken, reading) = (Arc::new(AtomicBool::new(false)), Reading::default());
     let service = {
-        let (stop, spoken) = (stop.clone(), Arc::clone(&spoken));
+        let (stop, spoken, reading) = (stop.clone(), Arc::clone(&spoken), reading.clone());
         service_fn(move |mut request: Request<Incoming>| {
             spoken.store(true, Ordering::Relaxed);
             let secure = match &security {
@@ -136,9 +137,10 @@ where
                 }
             };
             let (state, reset, mut stop) = (Arc::clone(&state), reset.clone(), stop.clone());
+            let reading = reading.clone();
             async move {
                 match handle(state, request, secure).await {
-                    Reply::Answer(response) => Ok(*response),
+                    Reply::Answer(response) => Ok(response.map(|body| reading.watch(body))),
                     Reply::Reset => {
                         reset.now();
                         Err(io::Error::from(io::ErrorKind::ConnectionReset))
@@ -169,13 +171,18 @@ where
     };
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
+        outcome = connection.as_mut() => Some(outcome),
         () = silence(&spoken, limits.head) => return tracing::debug!("no request came"),
-        () = stopped(&mut stop) => {
+        () = reading.stalled(limits.write) => None,
+        () = stopped(&mut stop) => None,
+    };
+    let outcome = match outcome {
+        Some(outcome) => outcome,
+        None => {
             connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(grace, connection).await {
+            match tokio::time::timeout(limits.shutdown, connection).await {
                 Ok(outcome) => outcome,
-                Err(_) => return,
+                Err(_) => return tracing::debug!("a connection was given up"),
             }
         }
     };

@@ -9,14 +9,15 @@ use super::common::{Entra, describe, good, start, start_with};
 use super::{TOKEN, closed, parts};
 
 /// Time for each step of a connection.
-const SHORT: Duration = Duration::from_millis(300);
+pub(super) const SHORT: Duration = Duration::from_millis(300);
 
-async fn impatient() -> Entra {
+pub(super) async fn impatient() -> Entra {
     start_with(describe().limits(|limits| {
         limits.handshake = SHORT;
         limits.head = SHORT;
         limits.body = SHORT;
         limits.write = SHORT;
+        limits.shutdown = SHORT;
     }))
     .await
 }
