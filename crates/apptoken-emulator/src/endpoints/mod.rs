@@ -9,6 +9,7 @@ mod workload;
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,8 +101,14 @@ impl<'a> Route<'a> {
 /// Answers one request. `secure` says whether it came over TLS.
 pub(crate) async fn handle(state: Arc<State>, request: Request<impl RequestBody>, secure: bool) -> Reply {
     let (head, body) = request.into_parts();
+    let mut body = pin!(body);
     let is_head = head.method == Method::HEAD;
-    let mut reply = route(state, head, body, secure).await;
+    let most = state.limits.body_bytes;
+    let mut reply = route(state, head, body.as_mut(), secure).await;
+    if !body.is_end_stream() {
+        // HTTP/2 clients may take an answer before their last byte for an error.
+        let _ = read(body, most, LATE_BODY).await;
+    }
     if let (true, Reply::Answer(response)) = (is_head, &mut reply) {
         let length = response.body_mut().take_length();
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -296,6 +303,9 @@ fn not_saved(why: &str) -> Response {
     );
     text(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
+
+/// How long an answer waits for the rest of a body that nobody needed.
+const LATE_BODY: Duration = Duration::from_millis(250);
 
 /// On every answer, as recorded from Entra. Not among them: Strict-Transport-Security, which a browser would hold
 /// against everything else on localhost.

@@ -1,7 +1,9 @@
 //! Bodies.
 
+use std::time::Duration;
+
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::common::{good, start};
 use super::{TOKEN, closed, parts};
@@ -60,6 +62,46 @@ async fn a_body_of_ten_megabytes_is_not_read() {
     assert!(said.contains("the body is longer than 131072 bytes"), "{said}");
 }
 
+/// An answer that comes before the body, and the reset after it (RFC 9113 §8.1), are an error to curl before 8.
+#[tokio::test]
+async fn over_http2_who_is_turned_away_hears_why() {
+    let entra = start().await;
+    for path in ["/admin/faults", "/nothing", "/graph/v1.0/me", "/portal/apps"] {
+        let mut stream = entra.tls_for(&[b"h2"]).await;
+        let mut fields = vec![0x83, 0x87]; // POST, https
+        for (name, value) in [(1, "localhost"), (4, path)] {
+            fields.extend([name, u8::try_from(value.len()).unwrap()]);
+            fields.extend(value.as_bytes());
+        }
+        let mut head = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+        head.extend([0, 0, u8::try_from(fields.len()).unwrap(), HEADERS, END_OF_HEADERS, 0, 0, 0, 1]);
+        head.extend(fields);
+        stream.write_all(&head).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let body = [0, 0, 2, DATA, END_OF_STREAM, 0, 0, 0, 1, b'{', b'}'];
+        let ping = [0, 0, 8, PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        stream.write_all(&body).await.unwrap();
+
+        let (mut answered, mut ponged) = (false, false);
+        while !ponged {
+            let mut head = [0; 9];
+            let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut head)).await;
+            read.expect(path).unwrap();
+            let [_, high, low, kind, flags, .., of] = head;
+            let mut payload = vec![0; usize::from(high) << 8 | usize::from(low)];
+            stream.read_exact(&mut payload).await.unwrap();
+            assert_ne!(kind, RESET, "{path}: {payload:?}");
+            if of == 1 && flags & END_OF_STREAM != 0 {
+                answered = true;
+                stream.write_all(&ping).await.unwrap();
+            }
+            ponged = kind == PING && flags & 1 == 1;
+        }
+        assert!(answered, "{path}");
+    }
+    entra.still_serves().await;
+}
+
 #[tokio::test]
 async fn lengths_that_contradict_themselves() {
     let entra = start().await;
@@ -85,3 +127,11 @@ async fn lengths_that_contradict_themselves() {
     assert_eq!((parts(&answer).0, answer.matches("HTTP/1.1").count()), ("400", 1), "{answer}");
     entra.still_serves().await;
 }
+
+// HTTP/2 frames (RFC 9113 §6): types, flags.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const PING: u8 = 6;
+const END_OF_STREAM: u8 = 1;
+const END_OF_HEADERS: u8 = 4;
