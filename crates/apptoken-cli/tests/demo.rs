@@ -81,11 +81,13 @@ fn the_emulator_prints_what_its_clients_need() {
     let mut emulator = child(&["emulator", "--admin", "--log", "json"]);
     let mut exports = Vec::new();
     let mut out = BufReader::new(emulator.0.stdout.take().unwrap());
+    let mut err = BufReader::new(emulator.0.stderr.take().unwrap());
     while exports.len() < 10 {
         let mut line = String::new();
-        assert!(out.read_line(&mut line).unwrap() > 0, "it ended");
-        let (name, value) = line.trim_end().strip_prefix("export ").unwrap().split_once('=').unwrap();
-        exports.push((name.to_owned(), value.to_owned()));
+        assert!(err.read_line(&mut line).unwrap() > 0, "it ended");
+        if let Some((name, value)) = line.trim_end().strip_prefix("export ").and_then(|line| line.split_once('=')) {
+            exports.push((name.to_owned(), value.to_owned()));
+        }
     }
     let ca = exports.iter().find(|(name, _)| name == "APPTOKEN_CA_FILE").unwrap().1.clone();
     let token = run(apptoken(&["token", "-s", "api://todolist/.default"]).envs(exports.clone()));
@@ -95,7 +97,7 @@ fn the_emulator_prints_what_its_clients_need() {
     let mut line = String::new();
     assert!(out.read_line(&mut line).unwrap() > 0, "it ended");
     let sign_in: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&sign_in["sequence"], &sign_in["outcome"]), (&json!(1), &json!("granted")), "--log json");
+    assert_eq!((&sign_in["sequence"], &sign_in["outcome"]), (&json!(1), &json!("granted")), "its first line is JSON");
 
     let value = |name: &str| exports.iter().find(|(other, _)| other == name).unwrap().1.clone();
     let applications = format!("{}/v1.0/applications", value("APPTOKEN_GRAPH"));
@@ -116,6 +118,15 @@ fn the_emulator_prints_what_its_clients_need() {
         assert_eq!(emulator.0.wait().unwrap().code(), Some(0), "ended when asked to");
         assert!(!std::path::Path::new(&ca).exists(), "its files are gone");
     }
+}
+
+#[test]
+fn an_empty_folder_has_nothing_to_export_and_stays_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(apptoken(&["emulator", "export", "--data"]).arg(folder.path()));
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{}", said.err);
+    assert!(said.err.contains("there is nothing to export"), "{}", said.err);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -17,7 +17,8 @@ use crate::words;
 /// It listens on this machine only, over HTTPS under a CA of its own, and forgets everything when it ends, unless --data
 /// names a folder that keeps it. Not for production. Its portal is at /portal, of which a browser warns unless it trusts
 /// the CA or comes by --http. With `--log json` each sign-in is a line of JSON on standard output, refusals with what was
-/// expected and what came. Without a seed it has one tenant with one daemon and one API, and prints how to use them.
+/// expected and what came, and the variables go to standard error. Without a seed it has one tenant with one daemon and
+/// one API, and prints how to use them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -109,21 +110,29 @@ pub(crate) async fn run(args: Args, terminal: &Terminal) -> Result<(), Failure> 
     if let Some(http) = entra.http_authority() {
         terminal.progress(format_args!("and, for clients that take it, at {http}"));
     }
-    terminal.result(format_args!("export APPTOKEN_AUTHORITY={}", entra.authority()))?;
-    terminal.result(format_args!("export APPTOKEN_CA_FILE={}", words::shell(&ca_file.display().to_string())))?;
-    terminal.result(format_args!("export APPTOKEN_ADMIN_KEY={}", entra.admin_key()))?;
+    // with --log json standard output is lines of JSON and nothing else
+    let export = |line: &str| match args.sign_ins_as_json {
+        true => {
+            terminal.aside(line);
+            Ok(())
+        }
+        false => terminal.result(format_args!("{line}")),
+    };
+    export(&format!("export APPTOKEN_AUTHORITY={}", entra.authority()))?;
+    export(&format!("export APPTOKEN_CA_FILE={}", words::shell(&ca_file.display().to_string())))?;
+    export(&format!("export APPTOKEN_ADMIN_KEY={}", entra.admin_key()))?;
     if entra.is_restored() {
         let unread = if args.seed.is_some() { "; the seed was not read" } else { "" };
         terminal.progress(format_args!("it goes on with the directory in {}{unread}", kept.display()));
     } else if args.seed.is_none() {
         for line in starter.exports() {
-            terminal.result(format_args!("{line}"))?;
+            export(&line)?;
         }
         terminal
             .progress(format_args!("with these set, elsewhere: apptoken token -s {STARTER_SCOPE} | apptoken decode"));
     }
     for line in admin.iter().flatten() {
-        terminal.result(format_args!("{}", line.as_str()))?;
+        export(line)?;
     }
     terminal.progress(format_args!("portal: {}", entra.portal_url()));
     if args.sign_ins_as_json {
@@ -185,7 +194,11 @@ async fn export(folder: PathBuf, terminal: &Terminal) -> Result<(), Failure> {
         return Err(Failure::usage(format!("{} is not a folder", folder.display())));
     }
     let running = "while it runs, ask it: GET /admin/seed (docs/emulator-admin.md)";
-    let entra = Emulator::builder().data_folder(folder).start().await;
+    if !folder.join("entra.db").exists() {
+        // it would begin one there
+        return Err(Failure::usage(format!("there is nothing to export: {} is no data folder", folder.display())));
+    }
+    let entra = Emulator::builder().data_folder(&folder).start().await;
     let entra = entra.map_err(|error| Failure::usage("there is nothing to export").because(&error).hint(running))?;
     let seed = serde_json::to_string_pretty(&entra.export());
     entra.shutdown().await;
