@@ -77,8 +77,8 @@ impl EmulatorClock {
     /// Milliseconds, for what a person reads.
     pub(crate) fn now_millis(&self) -> i64 {
         match self.0.frozen.load(Ordering::Relaxed) {
-            RUNNING => system_millis().saturating_add(self.0.offset.load(Ordering::Relaxed)),
-            frozen => frozen,
+            RUNNING => system_millis().saturating_add(self.0.offset.load(Ordering::Relaxed)).clamp(FIRST, LAST),
+            frozen => frozen.clamp(FIRST, LAST),
         }
     }
 
@@ -99,6 +99,9 @@ impl EmulatorClock {
 }
 
 const RUNNING: i64 = i64::MIN;
+/// Milliseconds of the years 1 and 9999: beyond them no date can be written.
+const FIRST: i64 = -62_135_596_800_000;
+const LAST: i64 = 253_402_207_200_000 - 1;
 
 #[expect(clippy::disallowed_methods, reason = "the emulator's one reading of the system's clock")]
 fn system_millis() -> i64 {
@@ -124,7 +127,8 @@ mod tests {
         for _ in 0..3 {
             clock.advance(Duration::MAX);
         }
-        assert!(clock.now_unix() > 1_000_060, "time does not come round");
+        assert_eq!(clock.now_unix(), LAST / 1000, "time does not come round");
+        assert!(jiff::Timestamp::from_millisecond(LAST).is_ok() && jiff::Timestamp::from_millisecond(FIRST).is_ok());
         clock.reset();
         assert!(clock.now_unix() > 1_700_000_000);
     }

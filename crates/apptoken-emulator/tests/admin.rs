@@ -198,7 +198,21 @@ async fn clock_keys_tokens_and_revocations() {
         entra.ask("POST", "/clock", json!({ "reset": true })).await.json,
         json!({ "now": entra.ask("GET", "/clock", Value::Null).await.json["now"], "aheadSeconds": 0, "frozen": false })
     );
-    assert_eq!(entra.ask("POST", "/clock", json!({ "stop": 1 })).await.status, 400);
+    for (wrong, path) in [
+        (json!({ "stop": 1 }), "stop"),
+        (json!({ "set": "yesterday" }), "set"),
+        (json!({ "advanceSeconds": i64::MAX }), "advanceSeconds"),
+        (json!({ "advanceSeconds": i64::MIN }), "advanceSeconds"),
+    ] {
+        let answer = entra.ask("POST", "/clock", wrong.clone()).await;
+        assert_eq!((answer.status, &answer.json["error"]["path"]), (400, &json!(path)), "{wrong}");
+    }
+    for wrong in [json!({}), json!({ "freeze": false }), json!({ "freeze": true, "reset": true })] {
+        let answer = entra.ask("POST", "/clock", wrong.clone()).await;
+        let message = answer.json["error"]["message"].as_str().unwrap_or_default();
+        assert!(answer.status == 400 && message.starts_with("one of advanceSeconds, set"), "{wrong}: {message}");
+    }
+    assert_eq!(entra.ask("GET", "/clock", Value::Null).await.json["aheadSeconds"], 0);
 
     assert_eq!(
         entra.ask("PUT", "/tokens", json!({ "lifetimeSeconds": 100, "refreshInSeconds": 50 })).await.status,

@@ -188,30 +188,34 @@ struct Revocation {
     app: Uuid,
 }
 
-/// One movement of the clock.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-enum Movement {
+/// One movement of the clock: one of these.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Movement {
     /// Back when negative.
-    AdvanceSeconds(i64),
-    Set(Timestamp),
-    Freeze(bool),
-    Reset(bool),
+    advance_seconds: Option<i64>,
+    set: Option<Timestamp>,
+    freeze: Option<bool>,
+    reset: Option<bool>,
 }
 
 fn move_clock(state: &State, movement: &Movement) -> Result<(), Problem> {
-    match movement {
-        Movement::AdvanceSeconds(seconds) => {
-            let by = Duration::from_secs(seconds.unsigned_abs());
-            if *seconds < 0 { state.clock.rewind(by) } else { state.clock.advance(by) }
+    let refused = |why: &str| Problem::new(StatusCode::BAD_REQUEST, why);
+    let clock = &state.clock;
+    match *movement {
+        Movement { advance_seconds: Some(seconds), set: None, freeze: None, reset: None } => {
+            let then = clock.now_unix().checked_add(seconds).filter(|&then| time(then).is_some());
+            then.ok_or_else(|| refused("that is beyond all dates").at("advanceSeconds"))?;
+            clock.shift_seconds(seconds);
         }
-        Movement::Set(time) => state.clock.set_unix(time.as_second()),
-        Movement::Freeze(true) => state.clock.freeze(),
-        Movement::Reset(true) => state.clock.reset(),
-        Movement::Freeze(false) | Movement::Reset(false) => {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "only true means something; reset makes a frozen clock go on",
+        Movement { advance_seconds: None, set: Some(time), freeze: None, reset: None } => {
+            clock.set_unix(time.as_second());
+        }
+        Movement { advance_seconds: None, set: None, freeze: Some(true), reset: None } => clock.freeze(),
+        Movement { advance_seconds: None, set: None, freeze: None, reset: Some(true) } => clock.reset(),
+        _ => {
+            return Err(refused(
+                "one of advanceSeconds, set, \"freeze\": true and \"reset\": true; reset makes a frozen clock go on",
             ));
         }
     }
