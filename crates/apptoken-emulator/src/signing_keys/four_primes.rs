@@ -10,11 +10,10 @@ use std::fmt;
 use apptoken_jose::{Algorithm, KeyError, PublicKey};
 use aws_lc_rs::rand as system_random;
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+use crypto_bigint::rand_core::{Infallible, TryCryptoRng, TryRng};
 use crypto_bigint::{NonZero, Odd, U512, U2048};
 use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
 use crypto_primes::{Flavor, is_prime, sieve_and_find};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Wiped when it is dropped.
@@ -38,15 +37,13 @@ struct Share {
 
 impl FourPrimes {
     pub(super) fn generate() -> Result<Self, KeyError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        system_random::fill(&mut *seed).map_err(|_| FAILED)?;
-        let mut random = StdRng::from_seed(*seed);
+        let mut random = SystemRandom { failed: false };
         let mut prime = || {
             let candidates = SmallFactorsSieveFactory::new(Flavor::Any, U512::BITS, SetBits::TwoMsb);
             let found = sieve_and_find(&mut random, candidates.ok()?, |_, candidate| is_prime(Flavor::Any, candidate));
-            found.ok().flatten()
+            found.ok().flatten().filter(|_| !random.failed)
         };
-        // One in ten is a bit too short; next to none has a prime in which e has no inverse.
+        // One in five is a bit too short; next to none has a prime in which e has no inverse.
         for _ in 0..100 {
             let mut primes = [U512::ZERO; 4];
             for place in &mut primes {
@@ -144,6 +141,34 @@ impl fmt::Debug for FourPrimes {
         f.debug_tuple("FourPrimes").field(&self.public).finish()
     }
 }
+
+/// AWS-LC's generator as the search for primes wants it, which knows no failure: nothing may be used after one.
+struct SystemRandom {
+    failed: bool,
+}
+
+impl TryRng for SystemRandom {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = Zeroizing::new([0; 4]);
+        self.try_fill_bytes(&mut *bytes)?;
+        Ok(u32::from_ne_bytes(*bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = Zeroizing::new([0; 8]);
+        self.try_fill_bytes(&mut *bytes)?;
+        Ok(u64::from_ne_bytes(*bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.failed |= system_random::fill(bytes).is_err();
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for SystemRandom {}
 
 /// EMSA-PKCS1-v1_5 (RFC 8017 §9.2): `00 01 FF … FF 00`, then a `DigestInfo`.
 fn encode(message: &[u8]) -> U2048 {
