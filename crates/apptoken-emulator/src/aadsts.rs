@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::hosts::{LOGIN_HOSTS, host_of, is_login_host};
 use crate::sign_in::Evidence;
 
 macro_rules! table {
@@ -334,8 +335,8 @@ impl Refusal {
         Self { claims: Some(claims), ..refusal }.evidence("policy", "allowed by every policy", policy.to_string())
     }
 
-    /// The JSON that Entra answers with.
-    pub(crate) fn envelope(&self, ids: Ids, now_millis: i64) -> Envelope {
+    /// The JSON that Entra answers with; the look-up page is of the host that was asked, if it is one of Entra's.
+    pub(crate) fn envelope(&self, ids: Ids, now_millis: i64, host: &str) -> Envelope {
         let Row { number, error, page, .. } = self.code.row();
         let timestamp = timestamp(now_millis);
         Envelope {
@@ -350,7 +351,10 @@ impl Refusal {
             correlation_id: ids.correlation,
             suberror: self.claims.is_some().then_some("message_only"),
             claims: self.claims.clone(),
-            error_uri: page.then(|| format!("https://login.microsoftonline.com/error?code={number}")),
+            error_uri: page.then(|| {
+                let host = if is_login_host(host) { host_of(host) } else { LOGIN_HOSTS[0] };
+                format!("https://{host}/error?code={number}")
+            }),
         }
     }
 }

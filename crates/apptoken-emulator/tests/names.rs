@@ -58,6 +58,23 @@ async fn a_name_that_is_not_microsofts_gets_no_certificate() {
 }
 
 #[tokio::test]
+async fn a_refusals_page_is_at_the_host_that_was_asked() {
+    let entra = describe().start().await.unwrap();
+    for (host, page) in [
+        ("login.microsoftonline.us", "login.microsoftonline.us"),
+        ("westus2.login.microsoft.com", "westus2.login.microsoft.com"),
+        ("localhost", "login.microsoftonline.com"),
+    ] {
+        for path in [format!("/{CONTOSO}/oauth2/v2.0/token"), "/undefined/discovery/v2.0/keys".into()] {
+            let (status, json) = get(&entra, host, &path).await;
+            let code = &json["error_codes"][0];
+            let expected = format!("https://{page}/error?code={code}");
+            assert_eq!((status, json["error_uri"].as_str()), (400, Some(expected.as_str())), "{host}{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn instance_discovery_leads_back_to_the_host_that_was_named() {
     let entra = describe().start().await.unwrap();
     let asked = format!(

@@ -151,7 +151,7 @@ fn document<T: Serialize>(exchange: &Exchange, make: impl FnOnce(&Exchange) -> R
     let ids = exchange.ids(None);
     let mut response = match make(exchange) {
         Ok(document) => json(StatusCode::OK, &document),
-        Err(refusal) => refuse(&exchange.state, &refusal, ids),
+        Err(refusal) => refuse(exchange, &refusal, ids),
     };
     set(response.headers_mut(), METADATA_HEADERS);
     set_id(response.headers_mut(), "x-ms-request-id", ids.trace);

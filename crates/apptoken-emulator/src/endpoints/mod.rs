@@ -231,9 +231,9 @@ pub(crate) async fn read(body: impl RequestBody, most: usize, within: Duration) 
 }
 
 /// A refusal in Entra's envelope.
-pub(crate) fn refuse(state: &State, refusal: &Refusal, ids: Ids) -> Response {
+pub(crate) fn refuse(exchange: &Exchange, refusal: &Refusal, ids: Ids) -> Response {
     let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    json(status, &refusal.envelope(ids, state.clock.now_millis()))
+    json(status, &refusal.envelope(ids, exchange.state.clock.now_millis(), exchange.host()))
 }
 
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {

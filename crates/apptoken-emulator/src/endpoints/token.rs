@@ -151,7 +151,7 @@ fn judge(
     let mut response = match outcome {
         Ok(granted) => success(&granted, version),
         Err(refusal) => {
-            let mut response = refuse(state, &refusal, ids);
+            let mut response = refuse(exchange, &refusal, ids);
             if let Some(status) = status {
                 *response.status_mut() = status;
             }
@@ -169,7 +169,6 @@ fn judge(
 /// A request that meets a fault.
 fn break_down(exchange: &Exchange, asked: &Asked<'_>, form: Result<Form, Refusal>, fault: Fault) -> Reply {
     let Asked { tenant, ids, .. } = *asked;
-    let state = &exchange.state;
     let mut response = match fault {
         Fault::Reset => return Reply::Reset,
         Fault::Hang => return Reply::Hang,
@@ -184,7 +183,7 @@ fn break_down(exchange: &Exchange, asked: &Asked<'_>, form: Result<Form, Refusal
         }
         Fault::Status { status, retry_after, body } => {
             let code = if status == 429 { Code::Throttled } else { Code::Transient };
-            let mut response = refuse(state, &Refusal::new(code, &[]), ids);
+            let mut response = refuse(exchange, &Refusal::new(code, &[]), ids);
             *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             if let Some(body) = body {
                 *response.body_mut() = Body::whole(body);

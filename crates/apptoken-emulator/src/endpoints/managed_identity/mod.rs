@@ -210,7 +210,7 @@ impl Dialect {
 
     /// A refusal of Entra's, passed on.
     fn refused(&self, exchange: &Exchange, refusal: &Refusal) -> Response {
-        let envelope = refusal.envelope(self.ids, exchange.state.clock.now_millis());
+        let envelope = refusal.envelope(self.ids, exchange.state.clock.now_millis(), exchange.host());
         match self.source {
             Source::Imds | Source::AzureArc => json(StatusCode::BAD_REQUEST, &envelope),
             _ => self.refuse(&Problem::new(StatusCode::BAD_REQUEST, "invalid_request", refusal.message.as_str())),
