@@ -110,6 +110,20 @@ async fn contradictions_are_refused_with_their_place() {
             "applications[0].requiredResourceAccess[0].appRoles: the empty GUID is no app role to ask for",
         ),
         (
+            change("/applications/0/appId", json!(uuid::Uuid::nil())),
+            "applications[0].appId: the empty GUID names no application",
+        ),
+        (
+            change("/applications/0/appId", json!("7d312290-28c8-473c-a0ed-8e53749b6d6d")),
+            "applications[0].appId: 7d312290-28c8-473c-a0ed-8e53749b6d6d is Microsoft's own Microsoft Cognitive Services, \
+             which is here already",
+        ),
+        (
+            change("/tenants/0/tenantId", json!("9188040d-6c67-4c5b-b112-36a304b66dad")),
+            "tenants[0].tenantId: 9188040d-6c67-4c5b-b112-36a304b66dad names no organisation at Entra: nobody could ask for \
+             a token there",
+        ),
+        (
             change("/tenants/0/defaultDomain", json!("contoso")),
             "tenants[0]: \"contoso\" is not a domain name such as contoso.com",
         ),

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::model::{
-    AppRole, Application, DEFAULT_ACCESS, Group, KeyCredential, RequiredResourceAccess, Secret, ServicePrincipal,
-    Tenant, TokenVersion, User, resource_key, sha256,
+    AppRole, Application, CONSUMERS, DEFAULT_ACCESS, Group, KeyCredential, RequiredResourceAccess, Secret,
+    ServicePrincipal, Tenant, TokenVersion, User, resource_key, sha256,
 };
 use super::properties::{self, Properties, Unfit};
 use super::{CertificateAuthority, FederatedCredential, Snapshot, admin_application, certificates, guid};
@@ -117,6 +117,10 @@ impl Snapshot {
 
     pub(super) fn import_tenant(&mut self, seed: &SeedTenant, path: &str, now: i64) -> Result<Uuid, SeedError> {
         let id = seed.tenant_id.unwrap_or_else(Uuid::new_v4);
+        if id.is_nil() || id == CONSUMERS {
+            let message = format!("{id} names no organisation at Entra: nobody could ask for a token there");
+            return Err(SeedError::new(format!("{path}.tenantId"), message));
+        }
         if self.tenants.contains_key(&id) {
             return Err(SeedError::new(format!("{path}.tenantId"), format!("{id} is used twice")));
         }
@@ -177,6 +181,16 @@ impl Snapshot {
 
     fn import_application(&mut self, seed: &SeedApplication, path: &str, now: i64) -> Result<Uuid, SeedError> {
         let app_id = seed.app_id.unwrap_or_else(Uuid::new_v4);
+        if app_id.is_nil() {
+            return Err(SeedError::new(format!("{path}.appId"), "the empty GUID names no application"));
+        }
+        if self.application(app_id).is_some_and(|there| there.first_party) {
+            let message = format!(
+                "{app_id} is Microsoft's own {}, which is here already",
+                self.applications[&app_id].display_name
+            );
+            return Err(SeedError::new(format!("{path}.appId"), message));
+        }
         if self.applications.contains_key(&app_id) {
             return Err(SeedError::new(format!("{path}.appId"), format!("{app_id} is used twice")));
         }

@@ -35,7 +35,7 @@ pub use subject_names::{CertificateAuthority, TrustedSubjectName};
 
 pub(crate) use admin::admin_application;
 pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};
-pub(crate) use model::{DEFAULT_ACCESS, guid, resource_key, sha256};
+pub(crate) use model::{CONSUMERS, DEFAULT_ACCESS, guid, resource_key, sha256};
 pub(crate) use owners::Owned;
 pub(crate) use subject_names::certificates;
 pub(crate) use update::{ApplicationChange, Key, PrincipalChange};

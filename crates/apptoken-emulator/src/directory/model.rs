@@ -176,6 +176,9 @@ pub struct AppRoleAssignment {
     pub created: i64,
 }
 
+/// The tenant of personal accounts, which is no organisation's.
+pub(crate) const CONSUMERS: Uuid = uuid::uuid!("9188040d-6c67-4c5b-b112-36a304b66dad");
+
 /// What stands in an assignment to an API without naming a role of it: to APIs that have none.
 pub(crate) const DEFAULT_ACCESS: Uuid = Uuid::nil();
 

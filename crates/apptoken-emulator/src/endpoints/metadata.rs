@@ -10,9 +10,9 @@ use url::Url;
 
 use super::{Exchange, Response, json, refuse, set, set_id, text};
 use crate::aadsts::{Code, Refusal};
-use crate::directory::TokenVersion;
+use crate::directory::{CONSUMERS, TokenVersion};
 use crate::hosts::{LOGIN_HOSTS, host_of, is_login_host, mtls_host_of};
-use crate::sts::{CONSUMERS, Named};
+use crate::sts::Named;
 
 /// `/{tenant}/v2.0/.well-known/openid-configuration` and, for v1 tokens, `/{tenant}/.well-known/openid-configuration`.
 pub(super) fn configuration(exchange: &Exchange, tenant: &str, version: TokenVersion) -> Response {
@@ -138,7 +138,9 @@ fn names(exchange: &Exchange, tenant: &str, version: TokenVersion) -> Result<(St
     Ok(match named {
         Named::One(tenant) => (tenant.id.to_string(), issuers.of(version, tenant.id)),
         Named::Any(name) => (name.into(), issuers.template(version)),
-        Named::Consumers(name) => (name.into(), issuers.template(version).replace("{tenantid}", CONSUMERS)),
+        Named::Consumers(name) => {
+            (name.into(), issuers.template(version).replace("{tenantid}", &CONSUMERS.to_string()))
+        }
     })
 }
 

@@ -27,7 +27,9 @@ pub(crate) use managed_identity::{IdentityRequest, for_managed_identity};
 use pop::Binding;
 
 use crate::aadsts::{Code, Ids, Refusal};
-use crate::directory::{Application, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain, resource_key};
+use crate::directory::{
+    Application, CONSUMERS, ServicePrincipal, Snapshot, Tenant, TokenVersion, guid, is_domain, resource_key,
+};
 use crate::federation::Published;
 use crate::sign_in::{CredentialKind, SignIn};
 use crate::state::State;
@@ -89,7 +91,7 @@ impl<'a> Named<'a> {
         if is("common") || is("organizations") {
             return Ok(Self::Any(name));
         }
-        if is("consumers") || is(CONSUMERS) {
+        if is("consumers") || guid(name) == Some(CONSUMERS) {
             return Ok(Self::Consumers(name));
         }
         match guid(name) {
@@ -302,9 +304,6 @@ impl Application {
         self.home_tenant == Some(tenant) || !self.sign_in_audience.is_one_tenant()
     }
 }
-
-/// The tenant of personal accounts.
-pub(crate) const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// An assertion that goes with a certificate on TLS.
 const JWT_POP: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-pop";
