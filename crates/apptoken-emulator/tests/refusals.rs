@@ -167,6 +167,17 @@ async fn only_posted_forms_are_read() {
 }
 
 #[tokio::test]
+async fn an_unknown_resource_stands_beside_those_that_are_alike() {
+    let entra = start().await;
+    let answer = entra.token(&[("scope", "https://graph.microsoft.co/.default")]).await;
+    assert_eq!(answer.json["error_codes"], json!([500011]));
+    let evidence = &entra.last_sign_in().evidence[0];
+    let (own, microsofts) = evidence.expected.split_once("https://graph.microsoft.com, ").expect(&evidence.expected);
+    assert_eq!(own, "api://todolist, https://contoso.com/orders, ");
+    assert!(microsofts.ends_with("one of Microsoft's own") && !microsofts.contains("vault"), "{microsofts}");
+}
+
+#[tokio::test]
 async fn the_secrets_id_is_told_apart_from_its_value() {
     let entra = start().await;
     let (directory, daemon) = (entra.emulator.directory(), DAEMON.to_string());

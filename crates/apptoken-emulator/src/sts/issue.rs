@@ -1,5 +1,7 @@
 //! The last steps of every token: the resource resolved, the roles read, the token signed.
 
+use std::cmp::Reverse;
+
 use super::claims::{BACKDATED, Claims, Grant};
 use super::pop::Binding;
 use super::requested::Requested;
@@ -47,7 +49,7 @@ pub(super) fn issue(
     let now = state.clock.now_unix();
     log.resource = Some(cut(resource, 512));
     let (api, api_principal) =
-        directory.resource(tenant, resource).ok_or_else(|| unknown_resource(resource, tenant))?;
+        directory.resource(tenant, resource).ok_or_else(|| unknown_resource(resource, tenant, directory))?;
     if !api_principal.account_enabled {
         return Err(Refusal::new(Code::ResourceDisabled, &[resource]));
     }
@@ -103,12 +105,23 @@ pub(super) fn issue(
     })
 }
 
-fn unknown_resource(resource: &str, tenant: &Tenant) -> Refusal {
-    let mut known: Vec<_> = tenant.resources.keys().map(String::as_str).collect();
-    known.sort_unstable_by_key(|uri| (uri.starts_with("https://"), *uri));
+/// What would have been known: the tenant's own APIs, and of Microsoft's those that begin alike.
+fn unknown_resource(resource: &str, tenant: &Tenant, directory: &Snapshot) -> Refusal {
+    let asked = resource_key(resource);
+    let alike = |uri: &str| uri.bytes().zip(asked.bytes()).take_while(|(a, b)| a == b).count();
+    let is_microsofts = |app_id| directory.application(app_id).is_some_and(|api| api.first_party);
+    let known = tenant.resources.iter().map(|(uri, &app_id)| (uri.as_str(), is_microsofts(app_id)));
+    let (microsofts, own): (Vec<_>, Vec<_>) = known.partition(|&(_, microsofts)| microsofts);
+    let mut own: Vec<_> = own.into_iter().map(|(uri, _)| uri).collect();
+    own.sort_unstable();
+    let mut microsofts: Vec<_> = microsofts.into_iter().map(|(uri, _)| uri).filter(|uri| alike(uri) >= ALIKE).collect();
+    microsofts.sort_unstable_by_key(|uri| (Reverse(alike(uri)), *uri));
+    microsofts.truncate(3);
+    own.extend(microsofts);
+    own.push("one of Microsoft's own");
     Refusal::new(Code::ResourceUnknown, &[resource, &tenant.display_name, &tenant.id.to_string()]).evidence(
         "resource",
-        known.join(", "),
+        own.join(", "),
         resource,
     )
 }
@@ -142,5 +155,7 @@ impl Lifetime {
     }
 }
 
+/// From how many equal characters on two URIs are alike: a scheme and the beginning of a name.
+const ALIKE: usize = "https://".len() + 4;
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
