@@ -85,7 +85,7 @@ fn the_report_says_what_was_refused_and_why_and_no_secret() {
     let text = refused(&[]).err;
     for said in [
         "refused once: the daemon (00001111-aaaa-2222-bbbb-3333cccc4444)\n",
-        "AADSTS7000215: The client secret",
+        "\n    AADSTS7000215: The client secret",
         "client_secret: expected ",
         "hint: ",
     ] {

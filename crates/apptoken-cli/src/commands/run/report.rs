@@ -141,8 +141,8 @@ impl Report {
         for refused in refusals.unwrap_or_default().iter().take(MOST) {
             let who = who(refused.app_display_name.as_deref(), refused.app_id.as_deref());
             writeln!(out, "  refused {}: {who}{}", times(refused.requests), what(refused.resource.as_deref()))?;
-            if let (Some(code), Some(message)) = (refused.code, &refused.message) {
-                writeln!(out, "    AADSTS{code}: {}", plain(message))?;
+            if let Some(message) = &refused.message {
+                writeln!(out, "    {}", plain(message))?;
             }
             for Evidence { subject, expected, presented, .. } in &refused.evidence {
                 writeln!(out, "    {subject}: expected {}; presented {}", plain(expected), plain(presented))?;
