@@ -217,9 +217,10 @@ table! {
     /// On demand.
     SigningKeyType = 5002730, "invalid_request", 400, PAGE,
         "The type of the key that signed the token is not supported.";
-    /// On demand.
+    /// Of an application with an expression for this issuer.
     FederationExpression = 7002131, "invalid_client", 401, PAGE,
-        "No claims matching expression of the application's federated credentials matches the assertion.";
+        "No federated credential of the application has the assertion's subject '{}', and no claims matching expression \
+         of one matches the assertion. Compare subject, expression, audience and issuer.";
     /// On demand.
     SecretsForbidden = 7002104, "invalid_client", 401, PAGE,
         "A policy of the tenant does not allow client secrets; use a certificate or a federated credential.";
@@ -405,7 +406,6 @@ const ON_DEMAND: &[Code] = &[
     Code::AssertionSignature,
     Code::SubjectNameUnknown,
     Code::SigningKeyType,
-    Code::FederationExpression,
     Code::SecretsForbidden,
     Code::NotAuthorizedInTenant,
     Code::SubscriptionMissing,

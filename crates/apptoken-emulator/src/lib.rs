@@ -63,8 +63,8 @@ mod workload;
 pub use builder::{ApplicationBuilder, EmulatorBuilder, ManagedIdentityBuilder, StartError, TenantBuilder};
 pub use clock::EmulatorClock;
 pub use directory::{
-    AppRole, AppRoleAssignment, Application, CertificateAuthority, Directory, DirectoryError, FederatedCredential,
-    Group, KeyCredential, ManagedIdentity, MemberType, NewSecret, OptionalClaim, OptionalClaims,
+    AppRole, AppRoleAssignment, Application, CertificateAuthority, ClaimsExpression, Directory, DirectoryError,
+    FederatedCredential, Group, KeyCredential, ManagedIdentity, MemberType, NewSecret, OptionalClaim, OptionalClaims,
     RequiredResourceAccess, Secret, SeedError, ServicePrincipal, SignInAudience, Snapshot, Tenant, TokenVersion,
     TrustedSubjectName, User,
 };

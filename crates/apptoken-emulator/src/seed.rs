@@ -388,7 +388,12 @@ pub struct SeedFederatedCredential {
     /// `iss` of the tokens that it takes, to the letter.
     pub issuer: String,
     /// `sub` of the tokens that it takes, to the letter.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub subject: String,
+    /// What the claims of the tokens that it takes are like, instead of `subject`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims_matching_expression: Option<SeedClaimsExpression>,
     /// `aud` of the tokens that it takes: exactly one. `api://AzureADTokenExchange` when absent.
     #[serde(default = "token_exchange")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -396,6 +401,23 @@ pub struct SeedFederatedCredential {
     /// For people.
     #[serde(default)]
     pub description: String,
+}
+
+/// What the claims of a token must be like: a *flexible* federated credential, in preview at Entra, for tokens of
+/// GitHub, GitLab and Terraform Cloud.
+///
+/// ```json
+/// { "value": "claims['sub'] matches 'repo:contoso/daemon:ref:refs/heads/*' and claims['repository_id'] eq '456789'", "languageVersion": 1 }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedClaimsExpression {
+    /// Comparisons joined by `and`, with `eq` or `matches` (`*` any characters, `?` one). GitHub's name `sub` and
+    /// `repository_id` or `repository_owner_id`, GitLab's `sub` and `project_id`, `namespace_id` or `user_id`.
+    pub value: String,
+    /// 1.
+    pub language_version: u32,
 }
 
 /// A service principal in a seed.
@@ -518,6 +540,13 @@ impl SeedFederatedCredential {
             audiences: token_exchange(),
             ..Self::default()
         }
+    }
+
+    /// By an expression instead of a subject ([`SeedClaimsExpression`]), for the audience `api://AzureADTokenExchange`.
+    #[must_use]
+    pub fn matching(name: impl Into<String>, issuer: impl Into<String>, expression: impl Into<String>) -> Self {
+        let expression = SeedClaimsExpression { value: expression.into(), language_version: 1 };
+        Self { claims_matching_expression: Some(expression), ..Self::new(name, issuer, "") }
     }
 }
 

@@ -103,7 +103,6 @@ async fn codes_on_demand() {
         (7000274, 401, "invalid_client"),
         (700030, 401, "invalid_client"),
         (5002730, 400, "invalid_request"),
-        (7002131, 401, "invalid_client"),
         (7002104, 401, "invalid_client"),
         (90099, 400, "unauthorized_client"),
         (650052, 400, "invalid_resource"),

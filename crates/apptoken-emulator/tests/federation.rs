@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod common;
+mod expressions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -9,9 +9,9 @@ use super::model::{
 };
 use super::{FederatedCredential, RequiredResourceAccess, Snapshot, TokenVersion};
 use crate::seed::{
-    Seed, SeedAppRole, SeedApplication, SeedAssignment, SeedCertificate, SeedFederatedCredential, SeedGroup,
-    SeedManagedIdentity, SeedMicrosoftPrincipal, SeedResourceAccess, SeedSecret, SeedServicePrincipal, SeedTenant,
-    SeedUser,
+    Seed, SeedAppRole, SeedApplication, SeedAssignment, SeedCertificate, SeedClaimsExpression, SeedFederatedCredential,
+    SeedGroup, SeedManagedIdentity, SeedMicrosoftPrincipal, SeedResourceAccess, SeedSecret, SeedServicePrincipal,
+    SeedTenant, SeedUser,
 };
 
 impl Snapshot {
@@ -253,6 +253,10 @@ impl FederatedCredential {
             name: self.name.clone(),
             issuer: self.issuer.clone(),
             subject: self.subject.clone(),
+            claims_matching_expression: self
+                .claims_matching_expression
+                .as_ref()
+                .map(|expression| SeedClaimsExpression { value: expression.to_string(), language_version: 1 }),
             audiences: vec![self.audience.clone()],
             description: self.description.clone(),
         }
@@ -314,13 +318,15 @@ mod tests {
                     json!({ "displayName": name, "secretText": text, "endDateTime": Timestamp::from_second(*end).unwrap() })
                 }).collect();
                 let trusted = json!({ "name": "fic", "issuer": "https://i.example", "subject": name, "description": "x" });
+                let flexible = json!({ "name": "flexible", "issuer": "https://app.terraform.io",
+                    "claimsMatchingExpression": { "value": format!("claims['sub'] matches '{name}*'"), "languageVersion": 1 } });
                 applications.push(json!({
                     "displayName": format!("{name}-{i}"), "homeTenant": "a.example",
                     "signInAudience": if multi { "AzureADMultipleOrgs" } else { "AzureADMyOrg" },
                     "requestedAccessTokenVersion": (version > 0).then_some(version),
                     "requiredResourceAccess": [{ "resource": "api://b/c", "appRoles": ["One"] }],
                     "passwordCredentials": secrets, "servicePrincipals": principals,
-                    "federatedIdentityCredentials": federated.then_some([trusted]).into_iter().flatten().collect::<Vec<_>>(),
+                    "federatedIdentityCredentials": federated.then_some([trusted, flexible]).into_iter().flatten().collect::<Vec<_>>(),
                     "further": if further { json!({ "notes": name }) } else { json!({}) },
                     "optionalClaims": direct.then(|| json!({ "accessToken": [{ "name": "aud", "additionalProperties": ["use_guid"] },
                                                                              { "name": "extension_x", "source": "user", "essential": true }] })),

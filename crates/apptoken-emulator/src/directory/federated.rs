@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::claims_expression::ClaimsExpression;
 use super::model::Application;
 use super::{Directory, DirectoryError, SeedError};
-use crate::seed::SeedFederatedCredential;
+use crate::seed::{SeedClaimsExpression, SeedFederatedCredential};
 
 /// A federated identity credential of an application or a user-assigned managed identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +21,10 @@ pub struct FederatedCredential {
     pub name: String,
     /// `iss` of the tokens that it takes, to the letter: a slash at the end counts.
     pub issuer: String,
-    /// `sub` of the tokens that it takes, to the letter. No wildcards.
+    /// `sub` of the tokens that it takes, to the letter; empty when an expression says which.
     pub subject: String,
+    /// What the claims of the tokens that it takes are like, instead of `subject`.
+    pub claims_matching_expression: Option<ClaimsExpression>,
     /// The one `aud` of the tokens that it takes.
     pub audience: String,
     /// For people.
@@ -35,7 +38,8 @@ impl Directory {
     ///
     /// # Errors
     /// No such application, or one of Entra's limits: 20 credentials; name of 3 to 120 letters, digits, `-` and `_`,
-    /// unique; issuer and subject unique together; at most 600 characters each; exactly one audience.
+    /// unique; issuer and subject unique together; at most 600 characters each; exactly one audience; either a subject
+    /// or an expression, which says what its issuer's expressions must.
     pub fn add_federated_credential(
         &self,
         app: &str,
@@ -98,8 +102,8 @@ impl Directory {
 impl FederatedCredential {
     /// Whether it takes the same tokens.
     fn trusts_as(&self, other: &Self) -> bool {
-        let trust = |one: &Self| (one.issuer.clone(), one.subject.clone(), one.audience.clone());
-        trust(self) == trust(other)
+        let same = Self { added: self.added, description: self.description.clone(), ..other.clone() };
+        *self == same
     }
 
     /// What a seed says, if Entra would take it as one more of this application's.
@@ -128,7 +132,7 @@ impl FederatedCredential {
         };
         for (member, text, needed) in [
             ("issuer", &seed.issuer, true),
-            ("subject", &seed.subject, true),
+            ("subject", &seed.subject, seed.claims_matching_expression.is_none()),
             ("audiences[0]", audience, true),
             ("description", &seed.description, false),
         ] {
@@ -139,7 +143,19 @@ impl FederatedCredential {
                 return wrong(member, format!("is longer than {LONGEST} characters"));
             }
         }
-        if others.iter().any(|other| other.issuer == seed.issuer && other.subject == seed.subject) {
+        let claims_matching_expression = match &seed.claims_matching_expression {
+            Some(_) if !seed.subject.is_empty() => {
+                return wrong("subject", "is not for a credential with a claimsMatchingExpression".into());
+            }
+            Some(expression) => Some(expression.admit(&seed.issuer, &format!("{path}.claimsMatchingExpression"))?),
+            None => None,
+        };
+        let same = |other: &Self| {
+            other.issuer == seed.issuer
+                && other.subject == seed.subject
+                && other.claims_matching_expression == claims_matching_expression
+        };
+        if others.iter().any(same) {
             let why = "another credential of the application has this issuer and subject";
             return Err(SeedError::taken(format!("{path}.subject"), why));
         }
@@ -148,6 +164,7 @@ impl FederatedCredential {
             name: seed.name.clone(),
             issuer: seed.issuer.clone(),
             subject: seed.subject.clone(),
+            claims_matching_expression,
             audience: audience.clone(),
             description: seed.description.clone(),
             added: 0,
@@ -155,7 +172,20 @@ impl FederatedCredential {
     }
 }
 
+impl SeedClaimsExpression {
+    fn admit(&self, issuer: &str, path: &str) -> Result<ClaimsExpression, SeedError> {
+        if self.language_version != 1 {
+            return Err(SeedError::new(format!("{path}.languageVersion"), "is 1: there is no other"));
+        }
+        let path = format!("{path}.value");
+        if self.value.chars().count() > LONGEST {
+            return Err(SeedError::new(path, format!("is longer than {LONGEST} characters")));
+        }
+        ClaimsExpression::parse(&self.value, issuer).map_err(|why| SeedError::new(path, why))
+    }
+}
+
 /// Federated credentials of one application.
 const MOST: usize = 20;
-/// Characters of an issuer, a subject, an audience, a description.
+/// Characters of an issuer, a subject, an expression, an audience, a description.
 const LONGEST: usize = 600;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod changes;
+mod claims_expression;
 mod export;
 mod federated;
 mod first_party;
@@ -23,6 +24,7 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 pub use changes::NewSecret;
+pub use claims_expression::ClaimsExpression;
 pub use federated::FederatedCredential;
 pub use import::SeedError;
 pub(crate) use import::is_domain;
@@ -34,6 +36,7 @@ pub use optional_claims::{OptionalClaim, OptionalClaims};
 pub use subject_names::{CertificateAuthority, TrustedSubjectName};
 
 pub(crate) use admin::admin_application;
+pub(crate) use claims_expression::Term;
 pub(crate) use first_party::{GRAPH, TOKEN_EXCHANGE};
 pub(crate) use model::{CONSUMERS, DEFAULT_ACCESS, guid, resource_key, sha256};
 pub(crate) use owners::Owned;

@@ -73,8 +73,8 @@ impl<'a> Route<'a> {
     fn of(segments: &'a [&'a str], graph_host: bool) -> Self {
         use TokenVersion::{V1, V2};
         match segments {
-            ["v1.0", ..] if graph_host => Self::Graph,
-            ["graph", "v1.0", ..] => Self::Graph,
+            ["v1.0" | "beta", ..] if graph_host => Self::Graph,
+            ["graph", "v1.0" | "beta", ..] => Self::Graph,
             ["issuer", rest @ ..] => Self::Workload(rest),
             ["portal", rest @ ..] => Self::Portal(rest),
             ["admin", rest @ ..] => Self::Admin(rest),

@@ -130,6 +130,8 @@ const BUSY: Duration = Duration::from_millis(500);
 /// Of SQLite's header: "apto".
 const APPLICATION: i64 = 0x6170_746f;
 /// Of the tables and the rows in them. It grows with every member that an object gets: an older program would drop it.
-const FORMAT: i64 = FOUR_PRIMES;
+const FORMAT: i64 = EXPRESSIONS;
+/// Since this format federated credentials may have an expression instead of a subject.
+const EXPRESSIONS: i64 = 3;
 /// Since this format the signing keys have four primes.
 const FOUR_PRIMES: i64 = 2;

@@ -9,7 +9,7 @@ use url::Url;
 use super::assertion::{in_time, text};
 use super::claims::fmi_prefix;
 use crate::aadsts::{Code, Refusal};
-use crate::directory::{Application, FederatedCredential, Snapshot, TOKEN_EXCHANGE, Tenant, TokenVersion, guid};
+use crate::directory::{Application, FederatedCredential, Snapshot, TOKEN_EXCHANGE, Tenant, Term, TokenVersion, guid};
 use crate::federation::Published;
 use crate::hosts::is_login_host;
 use crate::issuer::Issuers;
@@ -55,7 +55,7 @@ impl Federated<'_> {
             self.agent(jwt, &fmi_prefix(tenant.id, blueprint), &presented)?;
             return in_time(claims, self.now);
         }
-        let credential = self.credential(&presented)?;
+        let credential = self.credential(&presented, claims)?;
         if jwt.header().alg != Algorithm::Rs256.as_str() {
             return Err(Refusal::new(Code::AssertionAlgorithm, &[&jwt.header().alg, "RS256 is"]).evidence(
                 "alg",
@@ -77,34 +77,25 @@ impl Federated<'_> {
         in_time(claims, self.now)
     }
 
-    /// The registered credential that fits, or which of issuer, subject and audience does not.
-    fn credential(&self, presented: &Presented<'_>) -> Result<&FederatedCredential, Refusal> {
+    /// The registered credential that fits, or which of issuer, subject (or expression) and audience does not.
+    fn credential(
+        &self,
+        presented: &Presented<'_>,
+        claims: &Map<String, Value>,
+    ) -> Result<&FederatedCredential, Refusal> {
         let all = &self.application.federated;
         let of_issuer: Vec<_> = all.iter().filter(|credential| credential.issuer == presented.issuer).collect();
         if of_issuer.is_empty() {
             let expected = all.iter().map(|credential| credential.issuer.as_str());
             return Err(self.mismatch(Code::FederationIssuer, presented.issuer, "issuer", expected));
         }
-        let of_subject: Vec<_> =
-            of_issuer.iter().filter(|credential| credential.subject == presented.subject).collect();
+        let fits = |credential: &&&FederatedCredential| match &credential.claims_matching_expression {
+            Some(expression) => expression.unmet(claims).is_none(),
+            None => credential.subject == presented.subject,
+        };
+        let of_subject: Vec<_> = of_issuer.iter().filter(fits).collect();
         if of_subject.is_empty() {
-            let alike = |credential: &&FederatedCredential| {
-                credential.subject.to_lowercase() == presented.subject.to_lowercase()
-            };
-            let code = match of_issuer.iter().any(alike) {
-                true => Code::FederationSubjectCase,
-                false => Code::FederationSubject,
-            };
-            let expected = of_issuer.iter().map(|credential| credential.subject.as_str());
-            let refusal = self.mismatch(code, presented.subject, "subject", expected);
-            return Err(match of_issuer.iter().any(|c| same_repository(&c.subject, presented.subject)) {
-                true => refusal.evidence(
-                    "form of GitHub's subject",
-                    "as registered",
-                    "the same repository in the other form: repo:owner@ID/name@ID is what newer repositories send",
-                ),
-                false => refusal,
-            });
+            return Err(self.subject_refused(&of_issuer, presented.subject, claims));
         }
         let found = of_subject.iter().find(|credential| self.is_for(credential, &presented.audiences));
         if found.is_some_and(|credential| credential.added != 0 && credential.added > self.known_until) {
@@ -120,6 +111,43 @@ impl Federated<'_> {
             let expected = of_subject.iter().map(|credential| credential.audience.as_str());
             self.mismatch(Code::FederationAudience, &presented.audiences.join(", "), "audience", expected)
         })
+    }
+
+    /// None of the issuer's credentials has this subject, or an expression that the claims are like.
+    fn subject_refused(
+        &self,
+        of_issuer: &[&FederatedCredential],
+        subject: &str,
+        claims: &Map<String, Value>,
+    ) -> Refusal {
+        let subjects = || of_issuer.iter().filter(|c| c.claims_matching_expression.is_none()).map(|c| &*c.subject);
+        let unmet: Vec<_> =
+            of_issuer.iter().filter_map(|c| c.claims_matching_expression.as_ref()?.unmet(claims)).collect();
+        let code = match subjects().any(|registered| registered.to_lowercase() == subject.to_lowercase()) {
+            true => Code::FederationSubjectCase,
+            false if unmet.is_empty() => Code::FederationSubject,
+            false => Code::FederationExpression,
+        };
+        let mut refusal = match subjects().next() {
+            Some(_) => self.mismatch(code, subject, "subject", subjects()),
+            None => Refusal::new(code, &[subject]),
+        };
+        for term in &unmet {
+            let presented = claims.get(&term.claim).map_or_else(|| "(absent)".into(), claim_text);
+            refusal = refusal.evidence(&format!("claim {}", term.claim), term.to_string(), presented);
+        }
+        let in_other_form =
+            |term: &&Term| term.claim == "sub" && plain(subject).is_some_and(|plain| term.holds(&plain));
+        match subjects().any(|registered| same_repository(registered, subject))
+            || unmet.iter().copied().any(|t| in_other_form(&t))
+        {
+            true => refusal.evidence(
+                "form of GitHub's subject",
+                "as registered",
+                "the same repository in the other form: repo:owner@ID/name@ID is what newer repositories send",
+            ),
+            false => refusal,
+        }
     }
 
     /// A token of version 2 names its resource by id: here the registered App ID URI counts for it.
@@ -252,13 +280,20 @@ fn is_entra(issuer: &str) -> bool {
 
 /// Whether two subjects of GitHub's differ only in the form: with the ids of owner and repository, or without.
 fn same_repository(one: &str, other: &str) -> bool {
-    let plain = |subject: &str| {
-        let rest = subject.strip_prefix("repo:")?;
-        let (repository, rest) = rest.split_once(':')?;
-        let names: Vec<_> = repository.split('/').map(|name| name.split('@').next().unwrap_or(name)).collect();
-        Some(format!("{}:{rest}", names.join("/")))
-    };
     one != other && plain(one).is_some() && plain(one) == plain(other)
+}
+
+/// GitHub's subject without ids.
+fn plain(subject: &str) -> Option<String> {
+    let rest = subject.strip_prefix("repo:")?;
+    let (repository, rest) = rest.split_once(':')?;
+    let names: Vec<_> = repository.split('/').map(|name| name.split('@').next().unwrap_or(name)).collect();
+    Some(format!("repo:{}:{rest}", names.join("/")))
+}
+
+/// As the log shows it.
+fn claim_text(claim: &Value) -> String {
+    claim.as_str().map_or_else(|| claim.to_string(), str::to_owned)
 }
 
 /// How subjects of tokens for parts of applications begin.

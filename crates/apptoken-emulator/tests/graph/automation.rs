@@ -324,6 +324,73 @@ async fn federated_credentials_and_their_limits() {
     assert_eq!(desk.get(&one).await.refusal(), (404, "Request_ResourceNotFound"));
 }
 
+/// Expressions in a subject's place are the beta version's.
+#[tokio::test]
+async fn flexible_federated_credentials_by_the_beta_version() {
+    let desk = Desk::open().await;
+    let (id, _) = desk.application("Flexible").await;
+    let beta = async |method: &str, rest: &str, body: Option<Value>| {
+        let url = format!("{}/beta/applications/{id}{rest}", desk.entra.emulator.graph_url());
+        let request = desk.entra.client.request(method.parse().unwrap(), url).bearer_auth(&desk.token);
+        desk.entra
+            .send(match body {
+                Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+                None => request,
+            })
+            .await
+    };
+    let path = "/federatedIdentityCredentials";
+    let value = "claims['sub'] matches 'repo:o/r:ref:refs/heads/*' and claims['repository_id'] eq '2'";
+    let expression = json!({ "value": value, "languageVersion": 1 });
+    let credential = json!({
+        "name": "branches", "issuer": "https://token.actions.githubusercontent.com",
+        "audiences": ["api://AzureADTokenExchange"], "subject": null, "claimsMatchingExpression": expression,
+    });
+    let made = beta("POST", path, Some(credential.clone())).await;
+    assert_eq!(made.status, 201, "{}", made.json);
+    assert_eq!((&made.json["claimsMatchingExpression"], &made.json["subject"]), (&expression, &Value::Null));
+    assert!(text(&made.json["@odata.context"]).contains("/graph/beta/$metadata#"), "{}", made.json);
+    let one = format!("{path}/{}", text(&made.json["id"]));
+    assert_eq!(beta("GET", &one, None).await.json["claimsMatchingExpression"], expression);
+    assert_eq!(beta("GET", path, None).await.json["value"][0]["claimsMatchingExpression"], expression);
+    let selected = beta("GET", &format!("{one}?$select=claimsMatchingExpression"), None).await.json;
+    assert_eq!((&selected["claimsMatchingExpression"], &selected["name"]), (&expression, &Value::Null));
+
+    // v1.0 shows that there is one, and knows no expressions
+    let stable = format!("applications/{id}{path}");
+    let seen = desk.get(&format!("{stable}/branches")).await.json;
+    assert_eq!((&seen["subject"], seen.get("claimsMatchingExpression")), (&Value::Null, None));
+    let refused = desk.post(&stable, json!({ "name": "stable", "issuer": "https://i", "subject": "s", "audiences": ["a"], "claimsMatchingExpression": expression })).await;
+    assert_eq!(refused.refusal(), (400, "Request_BadRequest"));
+
+    // from an expression to a subject and back, never both
+    for (change, status) in [
+        (json!({ "subject": "repo:o/r:environment:p" }), 400),
+        (json!({ "claimsMatchingExpression": null }), 400),
+        (json!({ "subject": "repo:o/r:environment:p", "claimsMatchingExpression": null }), 204),
+        (json!({ "claimsMatchingExpression": expression }), 400),
+        (json!({ "subject": null, "claimsMatchingExpression": expression }), 204),
+        (json!({ "description": "d" }), 204),
+    ] {
+        assert_eq!(beta("PATCH", &one, Some(change.clone())).await.status, status, "{change}");
+    }
+    assert_eq!(beta("GET", &one, None).await.json["claimsMatchingExpression"], expression);
+
+    let changed = |value: &str| {
+        let mut credential = credential.clone();
+        credential["name"] = "other".into();
+        credential["claimsMatchingExpression"]["value"] = value.into();
+        credential
+    };
+    let lacking = beta("POST", path, Some(changed("claims['sub'] matches 'repo:o/*'"))).await;
+    assert_eq!(lacking.refusal(), (400, "InvalidFederatedIdentityCredentialValue"), "{}", lacking.json);
+    let mut version = changed(value);
+    version["claimsMatchingExpression"]["languageVersion"] = "1".into();
+    assert_eq!(beta("POST", path, Some(version)).await.refusal(), (400, "Request_BadRequest"));
+    assert_eq!(beta("GET", "", None).await.refusal(), (400, "BadRequest"), "all else is v1.0's");
+    assert_eq!(beta("DELETE", &one, None).await.status, 204);
+}
+
 /// What the portal, the seed and a test's own code have is what Graph has.
 #[tokio::test]
 async fn the_sign_in_log_newest_first() {

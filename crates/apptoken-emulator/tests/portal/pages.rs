@@ -244,6 +244,17 @@ async fn certificates_and_federated_credentials() {
     assert_eq!(twice.status, 422);
     visitor.post(&at("federated-removed"), &[("id", "own")]).await.location();
     assert_eq!(daemon().federated.len(), 4);
+
+    // an expression in the subject's place
+    let terraform = [("kind", "other"), ("name", "runs"), ("issuer", "https://app.terraform.io")];
+    let expression = ("expression", "claims['sub'] matches 'organization:contoso:*'");
+    let with = |more: &[(&'static str, &'static str)]| [&terraform[..], more].concat();
+    visitor.post(&at("federated"), &with(&[expression])).await.location();
+    let page = visitor.get(&format!("/portal/apps/{DAEMON}")).await.html;
+    assert!(page.contains("claims[&#39;sub&#39;] matches &#39;organization:contoso:*&#39;"), "{page}");
+    for wrong in [vec![], vec![expression, ("subject", "s")], vec![("expression", "claims['sub'] is 'x'")]] {
+        assert_eq!(visitor.post(&at("federated"), &with(&wrong)).await.status, 422, "{wrong:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,11 +10,19 @@ use super::query::{Item, Query};
 use crate::directory::{DirectoryError, Snapshot};
 use crate::state::State;
 
+/// Which Graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GraphVersion {
+    V1,
+    Beta,
+}
+
 /// What is asked, by whom.
 pub(super) struct Call<'a> {
     pub(super) state: &'a State,
     pub(super) directory: &'a Snapshot,
     pub(super) caller: &'a Caller<'a>,
+    pub(super) version: GraphVersion,
     /// `https://graph.microsoft.com/v1.0/`
     pub(super) root: &'a str,
     pub(super) method: &'a Method,

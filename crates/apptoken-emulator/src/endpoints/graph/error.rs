@@ -133,6 +133,11 @@ impl From<DirectoryError> for GraphError {
                 "Another object with the same value for a property exists already: {}.",
                 seed.message()
             )),
+            DirectoryError::Seed(seed) if seed.path().ends_with(".claimsMatchingExpression.value") => {
+                let message =
+                    format!("FederatedIdentityCredential.ClaimsMatchingExpression.Value: {}.", seed.message());
+                Self::new(StatusCode::BAD_REQUEST, "InvalidFederatedIdentityCredentialValue", message)
+            }
             DirectoryError::Seed(seed) => {
                 Self::bad(format!("Invalid value specified for property '{}': {}.", seed.path(), seed.message()))
             }

@@ -1,5 +1,6 @@
 //! Microsoft Graph v1.0 of the local directory, as automation uses it: applications, service principals, app role
-//! assignments, credentials; users, groups and the sign-in log to be read.
+//! assignments, credentials; users, groups and the sign-in log to be read. Of the beta version, federated credentials,
+//! whose expressions only it has.
 
 mod applications;
 mod assignments;
@@ -27,7 +28,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use self::call::{Answer, Call, Content, Input};
+use self::call::{Answer, Call, Content, GraphVersion, Input};
 use self::caller::Caller;
 use self::error::GraphError;
 use self::path::Target;
@@ -35,16 +36,17 @@ use super::{Body, BodyError, Exchange, Response, json, read, set_id};
 use crate::aadsts::Ids;
 use crate::state::State;
 
-/// Answers what comes under `/v1.0`.
+/// Answers what comes under `/v1.0` and `/beta`.
 pub(crate) async fn answer<B>(exchange: &Exchange, body: B) -> Response
 where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let ids = exchange.ids(None);
-    let (root, path) = split(exchange);
+    let (version, root, path) = split(exchange);
     let authorization = exchange.header(header::AUTHORIZATION.as_str()).unwrap_or_default();
-    let desk = Desk { state: &exchange.state, root: &root, authorization, login: login_base(exchange), ids };
+    let login = login_base(exchange);
+    let desk = Desk { state: &exchange.state, version, root: &root, authorization, login, ids };
     let outcome = match input(exchange, body).await {
         Ok(input) => respond(exchange, &desk, path, &input),
         Err(error) => Err(error),
@@ -89,6 +91,7 @@ fn respond(exchange: &Exchange, desk: &Desk<'_>, path: &str, input: &Input) -> R
 /// Where requests are served, from outside or from a batch.
 struct Desk<'a> {
     state: &'a State,
+    version: GraphVersion,
     root: &'a str,
     authorization: &'a str,
     /// Where tokens for this Graph come from.
@@ -116,6 +119,7 @@ impl Desk<'_> {
             state: self.state,
             directory: &directory,
             caller: &caller,
+            version: self.version,
             root: self.root,
             method: asked.method,
             path: asked.path.trim_matches('/'),
@@ -123,6 +127,11 @@ impl Desk<'_> {
             eventual: asked.eventual,
             body: asked.body,
         };
+        if self.version == GraphVersion::Beta && !target.is_federated_credential() {
+            let message = "Of Graph's beta version, the local one has applications/{id}/federatedIdentityCredentials \
+                           only. Use v1.0.";
+            return Err(GraphError::malformed(message));
+        }
         match target.collection.as_str() {
             "applications" => applications::serve(&call, &target),
             "servicePrincipals" => service_principals::serve(&call, &target),
@@ -187,14 +196,17 @@ where
     Ok(serde_json::from_slice::<Value>(&bytes).map_or(Input::NoJson, Input::Json))
 }
 
-/// The service root, as this client calls it, and what comes after it.
-fn split(exchange: &Exchange) -> (String, &str) {
+/// The version and its root, as this client calls it, and what comes after it.
+fn split(exchange: &Exchange) -> (GraphVersion, String, &str) {
     let path = exchange.head.uri.path().trim_start_matches('/');
     let inner = path.strip_prefix("graph/");
     let graph = if inner.is_some() { "/graph" } else { "" };
     let rest = inner.unwrap_or(path).trim_start_matches('/');
-    let rest = rest.strip_prefix("v1.0").unwrap_or(rest);
-    (format!("{}{graph}/v1.0/", exchange.base), rest)
+    let (version, name, rest) = match rest.strip_prefix("beta") {
+        Some(rest) => (GraphVersion::Beta, "beta", rest),
+        None => (GraphVersion::V1, "v1.0", rest.strip_prefix("v1.0").unwrap_or(rest)),
+    };
+    (version, format!("{}{graph}/{name}/", exchange.base), rest)
 }
 
 /// Where tokens for this Graph come from.

@@ -237,10 +237,19 @@ pub(super) fn federated(credential: &FederatedCredential) -> Value {
         "id": credential.id,
         "name": credential.name,
         "issuer": credential.issuer,
-        "subject": credential.subject,
+        "subject": if credential.subject.is_empty() { None } else { Some(&credential.subject) },
         "description": if credential.description.is_empty() { None } else { Some(&credential.description) },
         "audiences": [credential.audience],
     })
+}
+
+/// The same as the beta version has it.
+pub(super) fn federated_beta(credential: &FederatedCredential) -> Value {
+    let expression = credential.claims_matching_expression.as_ref();
+    let mut object = federated(credential);
+    object["claimsMatchingExpression"] =
+        expression.map(|expression| value!({ "value": expression.to_string(), "languageVersion": 1 })).into();
+    object
 }
 
 /// A user, group, application or service principal of a tenant, said to be of its type.

@@ -26,6 +26,12 @@ pub(super) enum Key {
 }
 
 impl Target {
+    /// `applications/ID/federatedIdentityCredentials` and what is under it.
+    pub(super) fn is_federated_credential(&self) -> bool {
+        self.collection == "applications"
+            && self.rest.first().is_some_and(|segment| segment == "federatedIdentityCredentials")
+    }
+
     /// Of a path after `/v1.0`, as it stands in a URL.
     pub(super) fn parse(path: &str) -> Result<Self, GraphError> {
         let mut names = Vec::new();

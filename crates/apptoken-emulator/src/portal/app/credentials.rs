@@ -138,7 +138,16 @@ pub(super) fn federated(state: &State, form: &Form) -> Result<SeedFederatedCrede
             );
             SeedFederatedCredential::new(name, given(issuers.pipelines), job.subject())
         }
-        _ => SeedFederatedCredential::new(name, needed("issuer", "The issuer")?, needed("subject", "The subject")?),
+        _ => match (form.some("subject"), form.some("expression")) {
+            (Some(_), Some(_)) => return Err("Either a subject or an expression, not both.".into()),
+            (None, Some(expression)) => {
+                SeedFederatedCredential::matching(name, needed("issuer", "The issuer")?, expression)
+            }
+            (subject, None) => {
+                let subject = subject.ok_or("The subject is missing.")?;
+                SeedFederatedCredential::new(name, needed("issuer", "The issuer")?, subject)
+            }
+        },
     };
     if let Some(audience) = form.some("audience") {
         credential.audiences = vec![audience.to_owned()];

@@ -146,6 +146,12 @@ pub(in crate::endpoints::graph) const FEDERATED_CREDENTIAL: Schema = Schema {
     default: None,
 };
 
+/// In the beta version.
+pub(in crate::endpoints::graph) const FEDERATED_CREDENTIAL_BETA: Schema = Schema {
+    properties: &["id", "name", "issuer", "subject", "description", "audiences", "claimsMatchingExpression"],
+    ..FEDERATED_CREDENTIAL
+};
+
 pub(in crate::endpoints::graph) const USER: Schema = Schema {
     name: "user",
     directory: true,
