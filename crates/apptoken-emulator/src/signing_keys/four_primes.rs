@@ -1,7 +1,7 @@
 //! An RSA-2048 key of four primes in place of two: RFC 8017 §3.2's *multi-prime* RSA.
 //!
 //! Signing sets the pace of the token endpoint, and making the key that of a start. Four primes of 512 bits make a
-//! signature cheaper by a fifth than AWS-LC's assembly for two of 1,024, and the key is made in a tenth of the time.
+//! signature cheaper by a fifth than AWS-LC's assembly for two of 1,024, and the key is made in a small part of the time.
 //! Nobody can tell from outside: modulus, exponent and signatures are those of any RSA-2048 key. What it costs does not
 //! matter here: a signature takes longer or shorter as the key's bits say, so no key that guards anything is made so.
 
